@@ -1,0 +1,147 @@
+// The module pymalloc_exporter._native: the border between Python and the library, and
+// nothing but the border.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "exporter/cpython/at_fork.h"
+#include "exporter/cpython/install.h"
+#include "exporter/cpython/oracle.h"
+#include "exporter/exporter.h"
+#include "exporter/system/cgroup.h"
+#include "exporter/system/process_status.h"
+
+namespace py = pybind11;
+
+namespace pymalloc_exporter {
+namespace {
+
+template <size_t Size>
+void CopyText(const std::string& text, char (&into)[Size], const char* what) {
+  if (text.size() >= Size) throw std::runtime_error(std::string(what) + " is too long");
+  memcpy(into, text.c_str(), text.size() + 1);
+}
+
+// "3.11.7" and its parts, of the interpreter that runs (not the one this was built with).
+void FillVersion(Identity* identity) {
+  std::string version = Py_GetVersion();
+  version.resize(version.find_first_of(" +"));
+  CopyText(version, identity->version, "the interpreter's version");
+  CopyText("CPython", identity->implementation, "the interpreter's name");
+  sscanf(version.c_str(), "%d.%d.%15s", &identity->version_major, &identity->version_minor,
+         identity->version_patchlevel);
+}
+
+Settings MakeSettings(const std::string& host, int port, const std::string& app,
+                      double interval, const std::string& detail) {
+  Settings settings{};
+  CopyText(host, settings.listen.host, "host");
+  settings.listen.port = static_cast<uint16_t>(port);
+  settings.interval = static_cast<Nanoseconds>(interval * kSecond);
+  CopyText(app, settings.identity.app, "app");
+  settings.identity.detail = detail == "full" ? Detail::kFull : Detail::kDefault;
+  FillVersion(&settings.identity);
+  return settings;
+}
+
+void Start(const Settings& settings) {
+  static ProcessCollector& process = *new ProcessCollector;
+  static CgroupCollector& cgroup = *new CgroupCollector;
+  process.Calibrate();
+  Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc()};
+  char error[200];
+  if (!Exporter::Instance().Start(settings, collectors, error)) throw std::runtime_error(error);
+}
+
+void Install(const std::string& host, int port, const std::string& app, double interval,
+             const std::string& detail) {
+  static bool installed = false;
+  if (!InMainInterpreter() || installed) return;
+  Settings settings = MakeSettings(host, port, app, interval, detail);
+  InstallCollectors();
+  if (!RetireAtFinalization([] {
+        installed = false;
+        Exporter::Instance().SetGoodbye(true);
+      })) {
+    throw py::error_already_set();
+  }
+  if (!RegisterForkHooks()) throw py::error_already_set();
+  Exporter::Instance().SetGoodbye(false);
+  Start(settings);
+  installed = true;
+}
+
+py::dict ToDict(const PymallocSample& ours) {
+  py::dict rows;
+  rows["arena_size_bytes"] = ours.arena_size_bytes;
+  rows["pool_size_bytes"] = ours.pool_size_bytes;
+  rows["arenas"] = ours.arenas;
+  rows["arenas_highwater"] = ours.arenas_highwater;
+  rows["arenas_allocated"] = ours.arenas_allocated;
+  rows["arenas_freed"] = ours.arenas_freed;
+  rows["live_bytes"] = ours.live_bytes;
+  rows["free_block_bytes"] = ours.free_block_bytes;
+  rows["free_pool_bytes"] = ours.free_pool_bytes;
+  rows["uncarved_bytes"] = ours.uncarved_bytes;
+  rows["overhead_bytes"] = ours.overhead_bytes;
+  rows["used_pools"] = ours.used_pools;
+  rows["unused_pools"] = ours.free_pools + ours.uncarved_pools;
+  rows["class_pools"] = ours.class_pools;
+  rows["class_live_blocks"] = ours.class_live_blocks;
+  rows["class_free_blocks"] = ours.class_free_blocks;
+  rows["arenas_by_occupancy"] = ours.arenas_by_occupancy;
+  return rows;
+}
+
+py::dict ToDict(const OracleReading& oracle) {
+  py::dict rows;
+  rows["arena_size_bytes"] = oracle.arena_bytes;
+  rows["pool_size_bytes"] = oracle.pool_bytes;
+  rows["arenas"] = oracle.arenas;
+  rows["arenas_highwater"] = oracle.arenas_highwater;
+  rows["arenas_allocated"] = oracle.arenas_allocated;
+  rows["arenas_freed"] = oracle.arenas_freed;
+  rows["live_bytes"] = oracle.live_bytes;
+  rows["free_block_bytes"] = oracle.free_block_bytes;
+  rows["unused_pools"] = oracle.unused_pools;
+  rows["class_pools"] = oracle.class_pools;
+  rows["class_live_blocks"] = oracle.class_live_blocks;
+  rows["class_free_blocks"] = oracle.class_free_blocks;
+  return rows;
+}
+
+py::dict Compare() {
+  std::string text;
+  PymallocSample ours;
+  OracleReading oracle;
+  if (!ReadBoth(&text, &ours) || !ParseOracle(text, &oracle)) {
+    throw std::runtime_error("pymalloc cannot be compared: no oracle, or no arenas to walk");
+  }
+  py::dict both;
+  both["oracle"] = ToDict(oracle);
+  both["ours"] = ToDict(ours);
+  both["agree"] = Agrees(oracle, ours);
+  return both;
+}
+
+}  // namespace
+}  // namespace pymalloc_exporter
+
+PYBIND11_MODULE(_native, module, py::multiple_interpreters::per_interpreter_gil()) {
+  using namespace pymalloc_exporter;
+  module.doc() = "The exporter's native part; use the package pymalloc_exporter.";
+  module.attr("__version__") = PYMALLOC_EXPORTER_VERSION;
+  module.def("install", &Install, py::arg("host"), py::arg("port"), py::arg("app"),
+             py::arg("interval"), py::arg("detail"),
+             "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
+             "interval is in seconds. Does nothing where it runs already and in\n"
+             "sub-interpreters. Raises RuntimeError if it cannot.");
+  module.def("compare", &Compare,
+             "Our reading of pymalloc and the interpreter's own, taken in one call with\n"
+             "nothing run between: {'ours': rows, 'oracle': rows, 'agree': bool}.");
+}

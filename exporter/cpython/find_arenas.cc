@@ -1,0 +1,206 @@
+#include "exporter/cpython/find_arenas.h"
+
+#include <link.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "exporter/system/files.h"
+#include "exporter/system/safe_read.h"
+
+namespace pymalloc_exporter {
+namespace {
+
+struct ArenaObject {
+  uint64_t address;
+  uint64_t pool_address;
+  uint32_t free_pools;
+  uint32_t all_pools;
+  uint64_t free_list, next, previous;
+};
+static_assert(sizeof(ArenaObject) == 48);
+
+constexpr uint32_t kArenaIndexOffset = 32;  // in a pool header
+constexpr size_t kFirstTableEntries = 16;   // INITIAL_ARENA_OBJECTS; it doubles from there
+constexpr size_t kMallocAlignment = 16;
+
+struct Range {
+  uintptr_t start, end;
+  bool Holds(uintptr_t address) const { return start <= address && address < end; }
+};
+
+// The loaded segments of one module.
+struct Module {
+  Range all{UINTPTR_MAX, 0};
+  std::vector<Range> writable;
+};
+
+struct ModuleSearch {
+  uintptr_t code;
+  Module module;
+};
+
+int VisitModule(dl_phdr_info* info, size_t, void* data) {
+  auto* search = static_cast<ModuleSearch*>(data);
+  Module module;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& header = info->dlpi_phdr[i];
+    if (header.p_type != PT_LOAD) continue;
+    uintptr_t start = info->dlpi_addr + header.p_vaddr;
+    Range segment{start, start + header.p_memsz};
+    module.all = {std::min(module.all.start, start), std::max(module.all.end, segment.end)};
+    if (header.p_flags & PF_W) module.writable.push_back(segment);
+  }
+  if (!module.all.Holds(search->code)) return 0;
+  search->module = module;
+  return 1;
+}
+
+Module FindModule(uintptr_t code) {
+  ModuleSearch search{code, {}};
+  dl_iterate_phdr(VisitModule, &search);
+  return search.module;
+}
+
+// The readable and writable mappings outside `module`, in order of addresses: where a table
+// that came from malloc can be.
+std::vector<Range> HeapMappings(const Module& module) {
+  std::vector<Range> mappings;
+  FILE* file = fopen("/proc/self/maps", "re");
+  if (file == nullptr) return mappings;
+  char line[512];
+  while (fgets(line, sizeof line, file) != nullptr) {
+    Range range;
+    char access[5];
+    bool parsed = sscanf(line, "%lx-%lx %4s", &range.start, &range.end, access) == 3;
+    if (parsed && strncmp(access, "rw", 2) == 0 && !module.all.Holds(range.start)) {
+      mappings.push_back(range);
+    }
+  }
+  fclose(file);
+  return mappings;
+}
+
+bool Readable(const std::vector<Range>& mappings, uintptr_t address, size_t bytes) {
+  auto after = std::upper_bound(mappings.begin(), mappings.end(), address,
+                                [](uintptr_t a, const Range& range) { return a < range.end; });
+  return after != mappings.end() && after->Holds(address) && address + bytes <= after->end;
+}
+
+struct PoolPlace {
+  uintptr_t pool;
+  uint32_t arena_index;
+};
+
+PoolPlace PlaceOf(uintptr_t block, const PoolGeometry& geometry) {
+  uintptr_t pool = block & ~uintptr_t{geometry.pool_bytes - 1};
+  return {pool, *reinterpret_cast<const uint32_t*>(pool + kArenaIndexOffset)};
+}
+
+bool Describes(const ArenaObject& arena, uintptr_t pool, const PoolGeometry& geometry) {
+  uint32_t most_pools = geometry.arena_bytes / geometry.pool_bytes;
+  return arena.address <= pool && pool < arena.address + geometry.arena_bytes &&
+         arena.free_pools <= arena.all_pools && arena.all_pools <= most_pools &&
+         arena.all_pools + 1 >= most_pools;
+}
+
+class TableSearch {
+ public:
+  TableSearch(uintptr_t code, const LiveBlocks& blocks, const PoolGeometry& geometry)
+      : geometry_(geometry), module_(FindModule(code)), mappings_(HeapMappings(module_)) {
+    for (uintptr_t block : blocks) places_.push_back(PlaceOf(block, geometry));
+  }
+
+  // The one table, 0 if there is none or more than one.
+  uintptr_t Run() {
+    for (const Range& segment : module_.writable) {
+      for (uintptr_t at = segment.start; at + sizeof(uintptr_t) <= segment.end;
+           at += sizeof(uintptr_t)) {
+        Consider(*reinterpret_cast<const uintptr_t*>(at));
+      }
+    }
+    Flush();
+    return tables_.size() == 1 ? tables_.front() : 0;
+  }
+
+ private:
+  // Most words are ruled out by arithmetic; the rest is read in batches, safely.
+  void Consider(uintptr_t word) {
+    if (word == 0 || word % kMallocAlignment != 0 || module_.all.Holds(word)) return;
+    uintptr_t entry = word + places_.front().arena_index * sizeof(ArenaObject);
+    if (!Readable(mappings_, entry, sizeof(ArenaObject))) return;
+    candidates_[count_] = word;
+    entries_[count_] = entry;
+    if (++count_ == SafeReader::kMostAddresses) Flush();
+  }
+
+  void Flush() {
+    ArenaObject arenas[SafeReader::kMostAddresses];
+    bool readable[SafeReader::kMostAddresses];
+    if (count_ > 0) reader_.ReadEach(entries_, count_, sizeof *arenas, arenas, readable);
+    for (int i = 0; i < count_; ++i) {
+      bool fits = readable[i] && Describes(arenas[i], places_.front().pool, geometry_) &&
+                  HoldsAll(candidates_[i]);
+      if (fits && std::find(tables_.begin(), tables_.end(), candidates_[i]) == tables_.end()) {
+        tables_.push_back(candidates_[i]);
+      }
+    }
+    count_ = 0;
+  }
+
+  bool HoldsAll(uintptr_t table) const {
+    return std::all_of(places_.begin(), places_.end(), [&](const PoolPlace& place) {
+      ArenaObject arena;
+      uintptr_t entry = table + place.arena_index * sizeof arena;
+      return reader_.Read(entry, &arena, sizeof arena) &&
+             Describes(arena, place.pool, geometry_);
+    });
+  }
+
+  const PoolGeometry& geometry_;
+  Module module_;
+  std::vector<Range> mappings_;
+  std::vector<PoolPlace> places_;
+  SafeReader reader_;
+  uintptr_t candidates_[SafeReader::kMostAddresses];
+  uintptr_t entries_[SafeReader::kMostAddresses];
+  int count_ = 0;
+  std::vector<uintptr_t> tables_;
+};
+
+// Bytes of the block at `memory`, which PyMem_RawRealloc gave. Its debug layer puts 16 bytes
+// before a block: the size, big-endian, the letter of the domain, and seven times 0xfd.
+size_t BlockBytes(uintptr_t memory) {
+  const auto* before = reinterpret_cast<const unsigned char*>(memory);
+  bool debug = before[-8] == 'r' && std::all_of(before - 7, before,
+                                                [](unsigned char c) { return c == 0xfd; });
+  if (!debug) return malloc_usable_size(reinterpret_cast<void*>(memory));
+  size_t bytes = 0;
+  for (int i = -16; i < -8; ++i) bytes = bytes << 8 | before[i];
+  return bytes;
+}
+
+size_t TableEntries(uintptr_t table) {
+  size_t room = BlockBytes(table) / sizeof(ArenaObject);
+  size_t entries = kFirstTableEntries;
+  while (entries * 2 <= room) entries *= 2;
+  return room < entries ? 0 : entries;
+}
+
+}  // namespace
+
+std::vector<uintptr_t> FindArenas(uintptr_t code, const LiveBlocks& blocks,
+                                  const PoolGeometry& geometry) {
+  std::vector<uintptr_t> bases;
+  uintptr_t table = TableSearch(code, blocks, geometry).Run();
+  if (table == 0) return bases;
+  const auto* arenas = reinterpret_cast<const ArenaObject*>(table);
+  for (size_t i = 0, entries = TableEntries(table); i < entries; ++i) {
+    if (arenas[i].address != 0) bases.push_back(arenas[i].address);
+  }
+  return bases;
+}
+
+}  // namespace pymalloc_exporter

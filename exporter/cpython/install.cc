@@ -1,0 +1,246 @@
+#include <Python.h>
+
+#include "exporter/cpython/install.h"
+
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "exporter/cpython/find_arenas.h"
+#include "exporter/cpython/layout.h"
+
+// Exported by every version and kept for guppy3, but declared in internal headers only.
+extern "C" {
+int _PyObject_DebugMallocStats(FILE* out);
+const char* _PyMem_GetCurrentAllocatorName(void);
+}
+
+namespace pymalloc_exporter {
+namespace {
+
+// The largest request that is small also with the debug layer's 24 bytes around it.
+constexpr size_t kLargestSmallRequest = 480;
+
+const PymallocExporterLayout& Layout() { return pymalloc_exporter_layout; }
+
+PoolGeometry Geometry() { return PoolGeometry(Layout().arena_bytes, Layout().pool_bytes); }
+
+void* HookAllocate(void*, size_t bytes) {
+  return Pymalloc().OnAllocate(bytes, pymalloc_exporter_on_main_heap());
+}
+
+void HookFree(void*, void* memory, size_t bytes) { Pymalloc().OnFree(memory, bytes); }
+
+bool HookInPlace() {
+  PyObjectArenaAllocator current;
+  PyObject_GetArenaAllocator(&current);
+  return current.alloc == HookAllocate && current.free == HookFree;
+}
+
+uintptr_t InterpreterCode() { return reinterpret_cast<uintptr_t>(&PyObject_Malloc); }
+
+bool IsInterpretersOwn(const PyObjectArenaAllocator& allocator) {
+  Dl_info code, source;
+  return dladdr(reinterpret_cast<void*>(InterpreterCode()), &code) != 0 &&
+         dladdr(reinterpret_cast<void*>(allocator.alloc), &source) != 0 &&
+         code.dli_fbase == source.dli_fbase;
+}
+
+// One live block of every size class, for as long as this lives.
+class BlockOfEachClass {
+ public:
+  BlockOfEachClass() {
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      size_t bytes = (i + 1) * kSizeClassStepBytes;
+      void* block = PyObject_Malloc(bytes < kLargestSmallRequest ? bytes : kLargestSmallRequest);
+      blocks_[i] = reinterpret_cast<uintptr_t>(block);
+      complete_ = complete_ && block != nullptr;
+    }
+  }
+  ~BlockOfEachClass() {
+    for (uintptr_t block : blocks_) PyObject_Free(reinterpret_cast<void*>(block));
+  }
+  bool complete() const { return complete_; }
+  const LiveBlocks& blocks() const { return blocks_; }
+
+ private:
+  LiveBlocks blocks_{};
+  bool complete_ = true;
+};
+
+constexpr char kKeeperName[] = "pymalloc_exporter";
+
+void Retire(PyObject* keeper) {
+  Pymalloc().End();
+  Gc().End();
+  reinterpret_cast<void (*)()>(PyCapsule_GetPointer(keeper, kKeeperName))();
+}
+
+bool UsesPymalloc() {
+  const char* name = _PyMem_GetCurrentAllocatorName();
+  // No name: somebody wraps an allocator (tracemalloc does); what is behind it is looked for.
+  return name == nullptr || strncmp(name, "pymalloc", strlen("pymalloc")) == 0;
+}
+
+std::string OracleText() {
+  char* text = nullptr;
+  size_t bytes = 0;
+  FILE* stream = open_memstream(&text, &bytes);
+  if (stream == nullptr) return {};
+  _PyObject_DebugMallocStats(stream);
+  fclose(stream);
+  std::string copy(text, bytes);
+  free(text);
+  return copy;
+}
+
+// Stays for the life of the process: from here on the arenas are ours to know of.
+Reason InstallHook() {
+  PyObjectArenaAllocator current;
+  PyObject_GetArenaAllocator(&current);
+  static PyObjectArenaAllocator source;
+  if (!HookInPlace()) {
+    if (!IsInterpretersOwn(current)) return Reason::kForeignArenaAllocator;
+    source = current;
+  }
+  Pymalloc().Begin(Geometry(), {source.ctx, source.alloc, source.free, HookInPlace});
+  PyObjectArenaAllocator hook{nullptr, HookAllocate, HookFree};
+  PyObject_SetArenaAllocator(&hook);
+  return Reason::kNone;
+}
+
+Reason CompareWithOracle() {
+  std::string text;
+  PymallocSample ours;
+  OracleReading oracle;
+  if (!ReadBoth(&text, &ours) || !ParseOracle(text, &oracle)) return Reason::kNoOracle;
+  Pymalloc().SetHistory(
+      {oracle.arenas_allocated, oracle.arenas_freed, oracle.arenas_highwater});
+  return Agrees(oracle, ours) ? Reason::kNone : Reason::kOracleMismatch;
+}
+
+Reason InstallPymalloc() {
+  if (Layout().free_threaded) return Reason::kFreeThreaded;
+  if (!UsesPymalloc()) return Reason::kAllocatorMalloc;
+  {
+    // Made before the hook stands, so that an arena it needs is in the table only.
+    BlockOfEachClass probe;
+    if (!probe.complete()) return Reason::kOutOfMemory;
+    Reason hooked = InstallHook();
+    if (hooked != Reason::kNone) return hooked;
+    std::vector<uintptr_t> arenas = FindArenas(InterpreterCode(), probe.blocks(), Geometry());
+    if (arenas.empty()) return Reason::kArenasNotFound;
+    for (uintptr_t base : arenas) Pymalloc().Adopt(base);
+  }
+  return CompareWithOracle();
+}
+
+// Holds a reference for as long as it lives; null after an error, which it has cleared.
+class Object {
+ public:
+  explicit Object(PyObject* object) : object_(object) {
+    if (object == nullptr) PyErr_Clear();
+  }
+  ~Object() { Py_XDECREF(object_); }
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+  PyObject* get() const { return object_; }
+
+ private:
+  PyObject* object_;
+};
+
+bool ReadCounter(PyObject* stats, int generation, const char* name, uint64_t* value) {
+  PyObject* row = PyList_GetItem(stats, generation);
+  PyObject* number = row == nullptr ? nullptr : PyDict_GetItemString(row, name);
+  *value = number == nullptr ? 0 : PyLong_AsUnsignedLongLong(number);
+  bool read = number != nullptr && !PyErr_Occurred();
+  PyErr_Clear();
+  return read;
+}
+
+// Whether our reading equals gc.get_stats() right now.
+bool GcAgrees(PyObject* gc) {
+  Object stats(PyObject_CallMethod(gc, "get_stats", nullptr));
+  if (stats.get() == nullptr) return false;
+  GcSample ours = Gc().Read();
+  for (int i = 0; i < kGcGenerations; ++i) {
+    GcGeneration theirs;
+    const GcGeneration& mine = ours.generations[i];
+    bool read = ReadCounter(stats.get(), i, "collections", &theirs.collections) &&
+                ReadCounter(stats.get(), i, "collected", &theirs.collected) &&
+                ReadCounter(stats.get(), i, "uncollectable", &theirs.uncollectable);
+    if (!read || mine.collections != theirs.collections || mine.collected != theirs.collected ||
+        mine.uncollectable != theirs.uncollectable) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Equal before and after a collection of the youngest, so that zeros elsewhere cannot pass.
+Reason ProveGc(PyObject* gc) {
+  if (!GcAgrees(gc)) return Reason::kOracleMismatch;
+  uint64_t before = Gc().Read().generations[0].collections;
+  Object collected(PyObject_CallMethod(gc, "collect", "i", 0));
+  bool moved = Gc().Read().generations[0].collections == before + 1;
+  return moved && GcAgrees(gc) ? Reason::kNone : Reason::kOracleMismatch;
+}
+
+Reason InstallGc() {
+  if (Layout().free_threaded) return Reason::kFreeThreaded;
+  auto* interpreter = reinterpret_cast<const char*>(PyInterpreterState_Main());
+  Gc().Begin(
+      reinterpret_cast<const volatile uint64_t*>(interpreter + Layout().gc_stats_offset));
+  PyObject* modules = PyImport_GetModuleDict();
+  bool was_imported = PyDict_GetItemString(modules, "gc") != nullptr;
+  Object gc(PyImport_ImportModule("gc"));
+  if (gc.get() == nullptr) return Reason::kNoOracle;
+  Reason proven = ProveGc(gc.get());
+  // The application finds the modules that it would have found without us.
+  if (!was_imported && PyDict_DelItemString(modules, "gc") != 0) PyErr_Clear();
+  return proven;
+}
+
+}  // namespace
+
+PymallocCollector& Pymalloc() {
+  static PymallocCollector& collector = *new PymallocCollector;
+  return collector;
+}
+
+GcCollector& Gc() {
+  static GcCollector& collector = *new GcCollector;
+  return collector;
+}
+
+void InstallCollectors() {
+  Pymalloc().SetState(InstallPymalloc());
+  Gc().SetState(InstallGc());
+}
+
+bool InMainInterpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
+
+// The interpreter's own dict is cleared under the GIL, before arenas are freed wholesale and
+// before 3.12 and later forget the hook.
+bool RetireAtFinalization(void (*ended)()) {
+  PyObject* keeper = PyCapsule_New(reinterpret_cast<void*>(ended), kKeeperName, Retire);
+  if (keeper == nullptr) return false;
+  PyObject* dict = PyInterpreterState_GetDict(PyInterpreterState_Main());
+  bool kept = dict != nullptr && PyDict_SetItemString(dict, kKeeperName, keeper) == 0;
+  // If it is not kept, this ends the collectors at once: they could not be ended in time.
+  Py_DECREF(keeper);
+  return kept;
+}
+
+bool ReadBoth(std::string* oracle_text, PymallocSample* ours) {
+  const StopFlag never{false};
+  // Neither reading allocates from pymalloc.
+  *oracle_text = OracleText();
+  return Pymalloc().Walk(PymallocCollector::Scope::kMainInterpreter, never, *ours) &&
+         !oracle_text->empty();
+}
+
+}  // namespace pymalloc_exporter

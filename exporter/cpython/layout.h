@@ -1,0 +1,51 @@
+/* What differs between versions of CPython: all of it, and nothing else.
+ *
+ * Filled in at build time from the interpreter's own headers; README.md beside this file is
+ * the contract for a new version. Nothing here is believed: install.cc proves each figure
+ * on the running interpreter before a collector uses it.
+ */
+
+#ifndef PYMALLOC_EXPORTER_CPYTHON_LAYOUT_H_
+#define PYMALLOC_EXPORTER_CPYTHON_LAYOUT_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* When the interpreter counts the threads of a process that forked (and warns of more than
+ * one): our threads must not be back before. */
+enum PymallocExporterForkCount {
+  kForkIsNotCounted,      /* to 3.11 */
+  kCountedBeforeHooks,    /* 3.12: before the after_in_parent hooks */
+  kCountedAfterHooks      /* 3.13: after them, when os.fork() returns */
+};
+
+struct PymallocExporterLayout {
+  uint32_t arena_bytes;
+  uint32_t pool_bytes;
+  int free_threaded;  /* this build has no pymalloc */
+  enum PymallocExporterForkCount fork_count;
+  /* struct gc_generation_stats[3] in PyInterpreterState: three Py_ssize_t each,
+   * collections, collected, uncollectable. */
+  size_t gc_stats_offset;
+};
+
+extern const struct PymallocExporterLayout pymalloc_exporter_layout;
+
+/* Whether an arena that the calling thread asks for now belongs to the main interpreter's
+ * heap, of which the oracle speaks. Any thread, with or without the GIL. */
+int pymalloc_exporter_on_main_heap(void);
+
+/* What the calling thread executes: its innermost Python frame. Equal values of one thread
+ * mean the same frame as long as that has not returned. Under the GIL. NULL to 3.12, where
+ * nobody needs it. */
+const void *pymalloc_exporter_current_frame(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PYMALLOC_EXPORTER_CPYTHON_LAYOUT_H_ */

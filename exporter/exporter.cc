@@ -1,0 +1,70 @@
+#include "exporter/exporter.h"
+
+#include <cstdio>
+
+namespace pymalloc_exporter {
+namespace {
+
+class Lock {
+ public:
+  explicit Lock(pthread_mutex_t& mutex) : mutex_(mutex) { pthread_mutex_lock(&mutex_); }
+  ~Lock() { pthread_mutex_unlock(&mutex_); }
+
+ private:
+  pthread_mutex_t& mutex_;
+};
+
+}  // namespace
+
+Exporter& Exporter::Instance() {
+  static Exporter& exporter = *new Exporter;
+  return exporter;
+}
+
+bool Exporter::Start(const Settings& settings, std::span<Collector* const> collectors,
+                     char* error) {
+  Lock lock(lifecycle_);
+  if (started_) return true;
+  sampler_.Configure(settings, collectors);
+  if (!thread_.Start()) {
+    snprintf(error, 200, "no thread could be started: off");
+    return false;
+  }
+  started_ = true;
+  pthread_atfork([] { Instance().BeforeFork(); }, [] { Instance().AfterForkInParent(); },
+                 [] { Instance().AfterForkInChild(); });
+  return true;
+}
+
+void Exporter::Hold() {
+  Lock lock(lifecycle_);
+  ++holds_;
+  thread_.Stop();
+}
+
+void Exporter::Release() {
+  Lock lock(lifecycle_);
+  if (--holds_ == 0) thread_.Start();
+}
+
+void Exporter::BeforeFork() {
+  pthread_mutex_lock(&lifecycle_);
+  thread_.Stop();
+}
+
+void Exporter::AfterForkInParent() {
+  sampler_.NoteFork();
+  if (holds_ == 0) thread_.Start();
+  pthread_mutex_unlock(&lifecycle_);
+}
+
+void Exporter::AfterForkInChild() {
+  // The hooks that hold run in the parent; the child begins without.
+  holds_ = 0;
+  thread_.Forget();
+  sampler_.BecomeChild();
+  thread_.Start();
+  pthread_mutex_unlock(&lifecycle_);
+}
+
+}  // namespace pymalloc_exporter

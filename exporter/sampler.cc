@@ -1,0 +1,209 @@
+#include "exporter/sampler.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "exporter/system/descriptors.h"
+#include "exporter/system/log.h"
+
+namespace pymalloc_exporter {
+namespace {
+
+// A process that lived shorter is not worth a look.
+constexpr Nanoseconds kFirstBeat = kSecond;
+
+// Without a wake descriptor, how often the stop flag is looked at.
+constexpr Nanoseconds kBlindWait = 100 * kMillisecond;
+
+// The port is tried again after pauses that double between these.
+constexpr Nanoseconds kShortestServePause = kMillisecond;
+constexpr Nanoseconds kLongestServePause = kSecond;
+
+// What lasts shorter (a leader on its way out, a moment of load) is not worth a line.
+constexpr Nanoseconds kTroublePatience = 2 * kSecond;
+
+// Less than this between two looks is the noise of reading clocks one after the other.
+constexpr double kIdleCpuSeconds = 20e-6;
+
+uint64_t RandomNonce() {
+  uint64_t nonce = 0;
+  if (getrandom(&nonce, sizeof nonce, GRND_NONBLOCK) != sizeof nonce) nonce = 0;
+  // Before the kernel's pool is ready: unique on this machine is what matters.
+  if (nonce == 0) nonce = static_cast<uint64_t>(Now()) << 20 ^ static_cast<uint64_t>(getpid());
+  return nonce;
+}
+
+}  // namespace
+
+void Sampler::Configure(const Settings& settings, std::span<Collector* const> collectors) {
+  settings_ = settings;
+  for (Collector* collector : collectors) collectors_[collector_count_++] = collector;
+  sample_.identity = settings.identity;
+  sample_.identity.nonce = RandomNonce();
+  sample_.identity.pid = getpid();
+  sample_.identity.parent_pid = getppid();
+  Nanoseconds now = Now();
+  next_beat_ = now + kFirstBeat;
+  MembershipName name{geteuid(), {}};
+  snprintf(name.address, sizeof name.address, "%s:%u", settings.listen.host,
+           settings.listen.port);
+  membership_.Configure(name, sample_.identity.nonce, now);
+}
+
+void Sampler::NoteFork() { membership_.NoteFork(Now()); }
+
+void Sampler::BecomeChild() {
+  Nanoseconds now = Now();
+  Identity& identity = sample_.identity;
+  identity.parent_nonce = identity.nonce;
+  identity.nonce = RandomNonce();
+  identity.pid = getpid();
+  identity.serving = false;
+  for (CollectorStatus& status : sample_.collectors) status = CollectorStatus{};
+  sample_.process = ProcessSample{};
+  sample_.timestamp_seconds = 0;
+  application_cpu_seconds_ = -1;
+  ended_cpu_seconds_ = 0;
+  reported_ = 0;
+  reported_port_ = false;
+  next_beat_ = now + kFirstBeat;
+  server_.Forget();
+  membership_.BecomeChild(identity.nonce, now);
+}
+
+void Sampler::Run() {
+  if (OwnDescriptors() == DescriptorTable::kOwn) LogFromOwnTable();
+  wake_ = OpenWakeDescriptor();
+  membership_.Open(Now());
+  while (!stop_) Turn();
+  server_.Stop();
+  sample_.identity.serving = false;
+  membership_.Close();
+  if (wake_ >= 0) close(wake_);
+  ended_cpu_seconds_ += Seconds(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void Sampler::Turn() {
+  int watched = membership_.Watch(watched_ + 1);
+  Wait(NextDue(), watched);
+  if (stop_) return;
+  Nanoseconds now = Now();
+  membership_.Handle(watched_ + 1, watched, now);
+  Serve(now);
+  ReportMembership(now);
+  if (now >= next_beat_) {
+    Beat(now);
+  } else if (membership_.slot() == kNoSlot && sample_.timestamp_seconds > 0 &&
+             membership_.reason() != Reason::kNoSlot) {
+    membership_.Publish(sample_, now);
+  }
+}
+
+Nanoseconds Sampler::NextDue() const {
+  Nanoseconds due = std::min(membership_.Deadline(), next_beat_);
+  bool port_wanted = membership_.leading() && !server_.serving();
+  return port_wanted ? std::min(due, next_serve_) : due;
+}
+
+void Sampler::Wait(Nanoseconds until, int watched) {
+  watched_[0] = {wake_, POLLIN, 0};
+  Nanoseconds pause = std::max<Nanoseconds>(until - Now(), 0);
+  if (wake_ < 0) pause = std::min(pause, kBlindWait);
+  timespec timeout = ToTimespec(pause);
+  ppoll(watched_, static_cast<nfds_t>(watched + 1), &timeout, nullptr);
+  // Somebody else's signal of that number waits for the process: it is not ours to take.
+  bool foreign = (watched_[0].revents & POLLIN) && !stop_;
+  if (foreign) {
+    close(wake_);
+    wake_ = -1;
+  }
+}
+
+void Sampler::Serve(Nanoseconds now) {
+  if (!membership_.leading() || server_.serving() || now < next_serve_) return;
+  char error[200] = "";
+  ServerStart started = server_.Start(settings_.listen, membership_.region(), error);
+  if (started == ServerStart::kServing) {
+    serve_pause_ = port_missed_since_ = 0;
+    sample_.identity.serving = true;
+    if (sample_.timestamp_seconds > 0) membership_.Publish(sample_, now);
+    return;
+  }
+  if (port_missed_since_ == 0) port_missed_since_ = now;
+  serve_pause_ = std::clamp(serve_pause_ * 2, kShortestServePause, kLongestServePause);
+  next_serve_ = now + serve_pause_;
+  if (reported_port_ || now - port_missed_since_ < kTroublePatience) return;
+  reported_port_ = true;
+  LogLine("cannot serve %s:%u: %s; trying again until it is free", settings_.listen.host,
+          settings_.listen.port, error);
+}
+
+// One line for what keeps this process out of the shared endpoint.
+void Sampler::ReportMembership(Nanoseconds now) {
+  Reason reason = membership_.reason();
+  if (reason != trouble_) {
+    trouble_ = reason;
+    trouble_since_ = now;
+  }
+  uint32_t bit = uint32_t{1} << static_cast<int>(reason);
+  bool worth_a_line = reason != Reason::kNone && reason != Reason::kStarting &&
+                      now - trouble_since_ >= kTroublePatience && !(reported_ & bit);
+  if (!worth_a_line) return;
+  reported_ |= bit;
+  LogLine("not part of the endpoint %s:%u: %s (held by process %d)", settings_.listen.host,
+          settings_.listen.port, kReasonNames[static_cast<int>(reason)],
+          membership_.holder_pid());
+}
+
+void Sampler::Beat(Nanoseconds now) {
+  Look(Idle());
+  sample_.timestamp_seconds = Seconds(CLOCK_REALTIME);
+  if (stop_) return;
+  Publish(now);
+  next_beat_ += settings_.interval;
+  if (next_beat_ < now) next_beat_ = now + settings_.interval;
+}
+
+bool Sampler::Idle() {
+  double used = Seconds(CLOCK_PROCESS_CPUTIME_ID) - OwnCpuSeconds();
+  bool idle = application_cpu_seconds_ >= 0 &&
+              used - application_cpu_seconds_ < kIdleCpuSeconds;
+  if (!idle) application_cpu_seconds_ = used;
+  return idle;
+}
+
+// The figures of an idle process are as good as new.
+void Sampler::Look(bool idle) {
+  for (int i = 0; i < collector_count_ && !stop_; ++i) {
+    if (!idle || collectors_[i]->ChangesWhileIdle()) RunCollector(*collectors_[i]);
+  }
+}
+
+void Sampler::RunCollector(Collector& collector) {
+  Nanoseconds start = Now();
+  Reason reason = collector.Collect(sample_, stop_);
+  // Cut short by a fork: the last figures stand until the next beat.
+  if (stop_ && reason != Reason::kNone) return;
+  CollectorStatus& status = sample_.status(collector.id());
+  status.reason = reason;
+  status.duration_seconds = static_cast<double>(Now() - start) / kSecond;
+  if (reason == Reason::kNone) status.timestamp_seconds = Seconds(CLOCK_REALTIME);
+}
+
+double Sampler::OwnCpuSeconds() const {
+  return ended_cpu_seconds_ + Seconds(CLOCK_THREAD_CPUTIME_ID) + server_.cpu_seconds();
+}
+
+void Sampler::Publish(Nanoseconds now) {
+  CollectorStatus& region = sample_.status(CollectorId::kRegion);
+  region.reason = membership_.reason();
+  if (region.up()) region.timestamp_seconds = sample_.timestamp_seconds;
+  sample_.exporter_cpu_seconds = OwnCpuSeconds();
+  membership_.Publish(sample_, now);
+}
+
+}  // namespace pymalloc_exporter

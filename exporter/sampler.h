@@ -1,0 +1,77 @@
+// The sampler: looks at the process every interval and keeps its place among the others.
+//
+// Thread safety: Run() is the thread's; Configure, NoteFork and BecomeChild are called while
+// it does not run; stop() and SetGoodbye() on any thread. In Run(): no GIL, no malloc except
+// by the HTTP server while this process leads, no descriptor of the application's.
+
+#pragma once
+
+#include <poll.h>
+
+#include <atomic>
+#include <span>
+
+#include "exporter/publish/server.h"
+#include "exporter/region/membership.h"
+#include "exporter/sample/collector.h"
+#include "exporter/system/clock.h"
+
+namespace pymalloc_exporter {
+
+inline constexpr int kMostCollectors = 16;
+
+struct Settings {
+  ListenAddress listen;
+  Nanoseconds interval;
+  Identity identity;  // app, implementation, version, detail
+};
+
+class Sampler {
+ public:
+  void Configure(const Settings& settings, std::span<Collector* const> collectors);
+
+  // The thread's body: returns soon after stop() was set (and the thread woken).
+  void Run();
+  StopFlag& stop() { return stop_; }
+
+  void NoteFork();
+  void BecomeChild();
+  void SetGoodbye(bool goodbye) { membership_.SetGoodbye(goodbye); }
+
+ private:
+  void Turn();
+  void Wait(Nanoseconds until, int watched);
+  Nanoseconds NextDue() const;
+  void Serve(Nanoseconds now);
+  void Beat(Nanoseconds now);
+  void Look(bool idle);
+  void RunCollector(Collector& collector);
+  bool Idle();
+  double OwnCpuSeconds() const;
+  void Publish(Nanoseconds now);
+  void ReportMembership(Nanoseconds now);
+
+  Settings settings_{};
+  Collector* collectors_[kMostCollectors] = {};
+  int collector_count_ = 0;
+  StopFlag stop_{false};
+
+  Membership membership_;
+  Server server_;
+  Sample sample_;
+  pollfd watched_[kMaxConnections + 2];  // the first is the wake descriptor
+  int wake_ = -1;
+
+  Nanoseconds next_beat_ = 0;
+  Nanoseconds next_serve_ = 0;
+  Nanoseconds serve_pause_ = 0;
+  Nanoseconds port_missed_since_ = 0;
+  Nanoseconds trouble_since_ = 0;
+  Reason trouble_ = Reason::kNone;
+  uint32_t reported_ = 0;  // a bit a reason: each is one line in a process' life
+  bool reported_port_ = false;
+  double application_cpu_seconds_ = -1;  // at the last look
+  double ended_cpu_seconds_ = 0;         // of our threads that were stopped
+};
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,116 @@
+#include "exporter/sampler_thread.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "exporter/system/clock.h"
+#include "exporter/system/descriptors.h"
+
+namespace pymalloc_exporter {
+namespace {
+
+// Of our own, so that neither a large default nor a small one of the application's matters.
+constexpr size_t kStackBytes = 512 * 1024;
+constexpr size_t kGuardBytes = 4096;
+
+constexpr Nanoseconds kStopPatience = kSecond;
+constexpr Nanoseconds kVanishPatience = 100 * kMillisecond;
+
+void* MakeStack() {
+  void* stack = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+  if (stack == MAP_FAILED) return nullptr;
+  mprotect(stack, kGuardBytes, PROT_NONE);
+  return stack;
+}
+
+class AllSignalsBlocked {
+ public:
+  AllSignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+// A joined thread may still be listed, and counted, for a moment.
+void WaitUntilVanished(pid_t thread) {
+  Nanoseconds deadline = Now() + kVanishPatience;
+  while (syscall(SYS_tgkill, getpid(), thread, 0) == 0 && Now() < deadline) {
+    Sleep(10 * kMicrosecond);
+  }
+}
+
+}  // namespace
+
+void* SamplerThread::Main(void* self) {
+  auto& thread = *static_cast<SamplerThread*>(self);
+  thread.id_ = static_cast<pid_t>(syscall(SYS_gettid));
+  Phase stopping;
+  do {
+    thread.sampler_.Run();
+    stopping = Phase::kStopping;
+  } while (!thread.phase_.compare_exchange_strong(stopping, Phase::kLeft));
+  return nullptr;
+}
+
+bool SamplerThread::Create() {
+  if (stack_ == nullptr) stack_ = MakeStack();
+  id_ = 0;
+  sampler_.stop() = false;
+  phase_ = Phase::kRunning;
+  AllSignalsBlocked blocked;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  if (stack_ != nullptr) {
+    pthread_attr_setstack(&attributes, static_cast<char*>(stack_) + kGuardBytes, kStackBytes);
+  }
+  int failed = pthread_create(&handle_, &attributes, Main, this);
+  // A library with very large thread-local data: the system's default stack holds it.
+  if (failed == EINVAL) failed = pthread_create(&handle_, nullptr, Main, this);
+  pthread_attr_destroy(&attributes);
+  return failed == 0;
+}
+
+bool SamplerThread::Start() {
+  if (exists_) {
+    sampler_.stop() = false;
+    Phase stopping = Phase::kStopping;
+    if (phase_ == Phase::kRunning) return true;
+    if (phase_.compare_exchange_strong(stopping, Phase::kRunning)) return true;
+    if (!Join()) return false;
+  }
+  exists_ = Create();
+  return exists_;
+}
+
+bool SamplerThread::Join() {
+  timespec deadline = ToTimespec(Now() + kStopPatience);
+  if (pthread_clockjoin_np(handle_, nullptr, CLOCK_MONOTONIC, &deadline) != 0) return false;
+  WaitUntilVanished(id_);
+  exists_ = false;
+  return true;
+}
+
+void SamplerThread::Stop() {
+  if (!exists_) return;
+  phase_ = Phase::kStopping;
+  sampler_.stop() = true;
+  // One that has no id yet looks at the flag before it sleeps.
+  if (id_ != 0) WakeThread(id_);
+  Join();
+}
+
+void SamplerThread::Forget() {
+  exists_ = false;
+  phase_ = Phase::kLeft;
+}
+
+}  // namespace pymalloc_exporter

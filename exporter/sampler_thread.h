@@ -1,0 +1,44 @@
+// The one thread, started and stopped by the application's threads around forks.
+//
+// REQUIRES: calls are serialised by the caller. No GIL.
+
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+
+#include "exporter/sampler.h"
+
+namespace pymalloc_exporter {
+
+class SamplerThread {
+ public:
+  explicit SamplerThread(Sampler& sampler) : sampler_(sampler) {}
+
+  // False if no thread can be had now. All signals are blocked in the thread.
+  bool Start();
+
+  // Returns when the thread has vanished from the process, or after a second: then it is
+  // stuck in the kernel, ends by itself, and the next Start() takes it up again.
+  void Stop();
+
+  // In a forked child: the thread stayed behind in the parent.
+  void Forget();
+
+ private:
+  enum class Phase { kRunning, kStopping, kLeft };
+
+  static void* Main(void* self);
+  bool Create();
+  bool Join();
+
+  Sampler& sampler_;
+  pthread_t handle_{};
+  bool exists_ = false;
+  std::atomic<Phase> phase_{Phase::kLeft};
+  std::atomic<pid_t> id_{0};
+  void* stack_ = nullptr;
+};
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,44 @@
+#include "exporter/system/descriptors.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace pymalloc_exporter {
+namespace {
+
+// Any signal would do: it stays blocked. Its default is to be ignored, in case one is left.
+constexpr int kWakeSignal = SIGURG;
+
+constexpr unsigned kCloseRangeUnshare = 1u << 1;  // linux/close_range.h
+constexpr unsigned kMostDescriptors = 1u << 20;
+
+void CloseEach() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  unsigned end = limit.rlim_max < kMostDescriptors ? limit.rlim_max : kMostDescriptors;
+  for (unsigned fd = 0; fd < end; ++fd) close(static_cast<int>(fd));
+}
+
+}  // namespace
+
+DescriptorTable OwnDescriptors() {
+  if (syscall(SYS_close_range, 0u, ~0u, kCloseRangeUnshare) == 0) return DescriptorTable::kOwn;
+  if (unshare(CLONE_FILES) != 0) return DescriptorTable::kShared;
+  if (syscall(SYS_close_range, 0u, ~0u, 0u) != 0) CloseEach();
+  return DescriptorTable::kOwn;
+}
+
+int OpenWakeDescriptor() {
+  sigset_t wake;
+  sigemptyset(&wake);
+  sigaddset(&wake, kWakeSignal);
+  return signalfd(-1, &wake, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void WakeThread(pid_t thread) { syscall(SYS_tgkill, getpid(), thread, kWakeSignal); }
+
+}  // namespace pymalloc_exporter

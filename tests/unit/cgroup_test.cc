@@ -1,0 +1,95 @@
+#include "exporter/system/cgroup.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace pymalloc_exporter {
+namespace {
+
+TEST(ParseCgroupFolder, KnowsBothVersions) {
+  CgroupFolder folder;
+  ASSERT_TRUE(ParseCgroupFolder("0::/system.slice/web.service\n", &folder));
+  EXPECT_FALSE(folder.version1);
+  EXPECT_STREQ(folder.path, "/system.slice/web.service");
+  ASSERT_TRUE(ParseCgroupFolder("5:cpu,cpuacct:/a\n4:memory:/docker/1f\n0::/b\n", &folder));
+  EXPECT_TRUE(folder.version1);
+  EXPECT_STREQ(folder.path, "/memory/docker/1f");
+}
+
+TEST(ParseCgroupFolder, RefusesWhatNamesNoFolder) {
+  CgroupFolder folder;
+  EXPECT_FALSE(ParseCgroupFolder("", &folder));
+  EXPECT_FALSE(ParseCgroupFolder("3:cpu:/x\n", &folder));
+  EXPECT_FALSE(ParseCgroupFolder("0::/" + std::string(1000, 'x'), &folder));
+}
+
+// A proc and a cgroup folder of the test's own.
+class CgroupFiles : public testing::Test {
+ protected:
+  CgroupFiles() {
+    char name[] = "/tmp/cgroup_test_XXXXXX";
+    root_ = mkdtemp(name);
+    sample_.identity.serving = true;
+  }
+  ~CgroupFiles() override { std::filesystem::remove_all(root_); }
+
+  void Write(const std::string& file, const std::string& text) {
+    std::filesystem::create_directories((root_ / file).parent_path());
+    std::ofstream(root_ / file) << text;
+  }
+  Reason Collect() {
+    std::string root = root_;
+    StopFlag stop{false};
+    return CgroupCollector({root.c_str(), root.c_str()}).Collect(sample_, stop);
+  }
+
+  std::filesystem::path root_;
+  Sample sample_;
+};
+
+TEST_F(CgroupFiles, ReadsVersion2) {
+  Write("self/cgroup", "0::/web\n");
+  Write("web/memory.current", "1000\n");
+  Write("web/memory.max", "max\n");
+  Write("web/memory.high", "5000\n");
+  Write("web/memory.stat", "anon 1\ninactive_file 77\n");
+  Write("web/memory.events", "low 0\noom 4\noom_kill 3\n");
+  Write("web/memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\n");
+  ASSERT_EQ(Collect(), Reason::kNone);
+  EXPECT_EQ(sample_.cgroup.usage_bytes, 1000u);
+  EXPECT_EQ(sample_.cgroup.limit_bytes, kCgroupAbsent);
+  EXPECT_EQ(sample_.cgroup.high_bytes, 5000u);
+  EXPECT_EQ(sample_.cgroup.inactive_file_bytes, 77u);
+  EXPECT_EQ(sample_.cgroup.oom_kills, 3u);
+  EXPECT_DOUBLE_EQ(sample_.cgroup.pressure_stalled_seconds, 2.5);
+}
+
+TEST_F(CgroupFiles, ReadsVersion1) {
+  Write("self/cgroup", "4:memory:/web\n");
+  Write("memory/web/memory.usage_in_bytes", "1000\n");
+  Write("memory/web/memory.limit_in_bytes", "9223372036854771712\n");
+  Write("memory/web/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
+  ASSERT_EQ(Collect(), Reason::kNone);
+  EXPECT_EQ(sample_.cgroup.usage_bytes, 1000u);
+  EXPECT_EQ(sample_.cgroup.limit_bytes, kCgroupAbsent);
+  EXPECT_EQ(sample_.cgroup.oom_kills, 2u);
+}
+
+TEST_F(CgroupFiles, IsDownWhereThereIsNone) {
+  EXPECT_EQ(Collect(), Reason::kNotPresent);
+  Write("self/cgroup", "0::/\n");
+  EXPECT_EQ(Collect(), Reason::kNotPresent);
+  EXPECT_EQ(sample_.cgroup.usage_bytes, kCgroupAbsent);
+}
+
+TEST_F(CgroupFiles, IsLeftToTheProcessThatServes) {
+  sample_.identity.serving = false;
+  EXPECT_EQ(Collect(), Reason::kNone);
+}
+
+}  // namespace
+}  // namespace pymalloc_exporter
