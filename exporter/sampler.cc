@@ -88,7 +88,7 @@ void Sampler::Run() {
 }
 
 void Sampler::Turn() {
-  int watched = membership_.Watch(watched_ + 1);
+  int watched = membership_.Watch(watched_ + 1, Now());
   Wait(NextDue(), watched);
   if (stop_) return;
   Nanoseconds now = Now();
@@ -124,6 +124,10 @@ void Sampler::Wait(Nanoseconds until, int watched) {
 }
 
 void Sampler::Serve(Nanoseconds now) {
+  if (server_.serving() && !membership_.leading()) {
+    server_.Stop();
+    sample_.identity.serving = false;
+  }
   if (!membership_.leading() || server_.serving() || now < next_serve_) return;
   char error[200] = "";
   ServerStart started = server_.Start(settings_.listen, membership_.region(), error);

@@ -1,18 +1,23 @@
 // The HTTP server of the leader: /metrics, /, /-/healthy, /-/ready, and 404.
 //
 // civetweb, driven directly. Its threads block every signal, read the region only, take no
-// lock shared with the application and never the GIL.
+// lock shared with the application and never the GIL. They do use malloc.
+//
+// Start, Stop and Forget on one thread; cpu_seconds() on any.
 
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "exporter/region/region.h"
 
+struct mg_context;
+
 namespace pymalloc_exporter {
 
 struct ListenAddress {
-  char host[64];  // as given: "127.0.0.1", "0.0.0.0", "::1" or "localhost"
+  char host[64];  // as a literal: "127.0.0.1", "0.0.0.0", "::1"
   uint16_t port;
 };
 
@@ -22,15 +27,17 @@ enum class ServerStart {
   kFailed,     // see error
 };
 
+inline constexpr size_t kServerErrorBytes = 200;
+
 class Server {
  public:
   // Starts to serve `region`, which has to stay mapped until Stop(). All signals have to be
-  // blocked in the calling thread; the server's threads share its descriptor table.
-  // `error` receives one line (at most 200 bytes) unless kServing.
+  // blocked in the calling thread; the server's threads share its descriptor table. `error`
+  // (kServerErrorBytes) receives one line unless kServing.
   ServerStart Start(const ListenAddress& address, const Region& region, char* error);
 
-  // Ends the server and waits for its threads: some milliseconds, at most a second. Not in a
-  // forked child: there Forget() it.
+  // Ends the server and waits for its threads: some milliseconds, with a slow client at most
+  // a second. Not in a forked child: there Forget() it, with its threads and their times.
   void Stop();
   void Forget();
 
@@ -40,7 +47,15 @@ class Server {
   double cpu_seconds() const;
 
  private:
-  void* context_ = nullptr;
+  friend class ServerCallbacks;
+  static constexpr int kMostThreads = 8;
+
+  mg_context* context_ = nullptr;
+  Region region_;
+  ListenAddress address_{};
+  std::atomic<int> clocks_[kMostThreads] = {};  // clockid_t of each thread, 0: none
+  std::atomic<int64_t> ended_nanoseconds_{0};
+  char last_message_[kServerErrorBytes] = "";
 };
 
 }  // namespace pymalloc_exporter

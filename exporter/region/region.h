@@ -35,6 +35,7 @@ struct EndpointCounters {
   std::atomic<uint64_t> ended_announced;
   std::atomic<uint64_t> ended_unannounced;
   std::atomic<uint64_t> slots_rejected;
+  std::atomic<uint64_t> leader;  // the nonce of the last one
   std::atomic<uint64_t> leader_changes;
   std::atomic<uint64_t> http_requests[static_cast<int>(HttpPath::kCount)]
                                      [static_cast<int>(HttpCode::kCount)];
@@ -51,7 +52,7 @@ enum class SlotState {
   kRejected,  // torn for too long, or not valid: not to be published
 };
 
-// A mapped region. Copies share the mapping; Unmap() ends it for all of them.
+// A mapped region, or none. Copies share the mapping; Unmap() ends it for all of them.
 class Region {
  public:
   Region() = default;
@@ -60,6 +61,13 @@ class Region {
   // counters and claimed slots that the new one starts with. On failure !mapped().
   // Errors: no memfd, no memory.
   static Region Create(const Region& predecessor, int* fd);
+
+  // A region that cannot be shared but by forking, where there is no memfd to be had.
+  static Region CreatePrivate();
+
+  // Sees to it that the memory of a slot is there, where `fd` is the region's descriptor;
+  // true without one. Errors: no memory.
+  static bool Reserve(int fd, int slot);
 
   // Maps a region that another process handed over, after checking that it is a memfd
   // with size, seals and header as ours; else !mapped(). The descriptor stays the caller's.
@@ -88,6 +96,10 @@ class Region {
 
  private:
   explicit Region(std::byte* base) : base_(base) {}
+  static Region Begin(std::byte* base);
+  void Inherit(const Region& predecessor);
+  bool Copy(int slot, Sample* sample, bool* written) const;
+
   std::byte* base_ = nullptr;
 };
 

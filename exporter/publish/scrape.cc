@@ -1,0 +1,50 @@
+#include "exporter/publish/scrape.h"
+
+#include <unordered_set>
+
+namespace pymalloc_exporter {
+namespace {
+
+void ReadCounters(const EndpointCounters& counters, Scrape& scrape) {
+  scrape.processes_without_slot = counters.processes_without_slot;
+  scrape.ended_announced = counters.ended_announced;
+  scrape.ended_unannounced = counters.ended_unannounced;
+  scrape.slots_rejected = counters.slots_rejected;
+  scrape.leader_changes = counters.leader_changes;
+  for (int path = 0; path < static_cast<int>(HttpPath::kCount); ++path) {
+    for (int code = 0; code < static_cast<int>(HttpCode::kCount); ++code) {
+      scrape.http_requests[path][code] = counters.http_requests[path][code];
+    }
+  }
+}
+
+}  // namespace
+
+Scrape ReadRegion(const Region& region) {
+  Scrape scrape;
+  LiveSample live{};
+  for (live.worker = 0; live.worker < kSlots; ++live.worker) {
+    SlotState state = region.Read(live.worker, &live.sample);
+    if (state == SlotState::kGood) scrape.workers.push_back(live);
+    if (state == SlotState::kRejected) ++region.counters().slots_rejected;
+  }
+  AssignRoles(scrape.workers);
+  ReadCounters(region.counters(), scrape);
+  return scrape;
+}
+
+void AssignRoles(std::vector<LiveSample>& workers) {
+  std::unordered_set<uint64_t> alive, parents;
+  for (const LiveSample& live : workers) {
+    alive.insert(live.sample.identity.nonce);
+    parents.insert(live.sample.identity.parent_nonce);
+  }
+  for (LiveSample& live : workers) {
+    const Identity& identity = live.sample.identity;
+    live.role = parents.count(identity.nonce)        ? Role::kMaster
+                : alive.count(identity.parent_nonce) ? Role::kWorker
+                                                     : Role::kProcess;
+  }
+}
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,217 @@
+#include "exporter/region/leader.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace pymalloc_exporter {
+namespace {
+
+// More than this many refusals a second are somebody's loop: then nobody is heard for a while.
+constexpr int kMostRefusals = 100;
+constexpr Nanoseconds kDeafTime = 100 * kMillisecond;
+
+constexpr int kAcceptsAtOnce = 64;
+
+// How often slots are looked through when nothing happens, and while somebody is suspect.
+constexpr Nanoseconds kQuietAudit = 2 * kSecond;
+
+}  // namespace
+
+void Leader::Begin(int listener, const Region& region, int descriptor, uint64_t nonce) {
+  listener_ = listener;
+  region_ = region;
+  descriptor_ = descriptor;
+  own_nonce_ = nonce;
+  for (Suspect& suspect : suspects_) suspect = {};
+  deadline_ = accept_again_ = refusals_since_ = 0;
+  refusals_ = 0;
+}
+
+void Leader::End() {
+  if (listener_ >= 0) close(listener_);
+  listener_ = -1;
+  for (Connection& connection : connections_) {
+    if (connection.stage != Stage::kFree) close(connection.fd);
+    connection = {};
+  }
+}
+
+bool Leader::HasMembers() const {
+  return std::any_of(std::begin(connections_), std::end(connections_),
+                     [](const Connection& c) { return c.stage == Stage::kMember; });
+}
+
+int Leader::Watch(pollfd* fds, Nanoseconds now) const {
+  int count = 0;
+  if (now >= accept_again_) fds[count++] = {listener_, POLLIN, 0};
+  for (const Connection& connection : connections_) {
+    if (connection.stage != Stage::kFree) fds[count++] = {connection.fd, POLLIN | POLLRDHUP, 0};
+  }
+  return count;
+}
+
+void Leader::Handle(const pollfd* fds, int count, Nanoseconds now) {
+  for (int i = 0; i < count; ++i) {
+    if (fds[i].revents == 0 || fds[i].fd == listener_) continue;
+    Connection* connection = ConnectionOf(fds[i].fd);
+    if (connection != nullptr) Hear(*connection, now);
+  }
+  if (count > 0 && fds[0].fd == listener_ && fds[0].revents != 0) Accept(now);
+  DropLate(now);
+  Audit(now);
+}
+
+Leader::Connection* Leader::FreeConnection() {
+  for (Connection& connection : connections_) {
+    if (connection.stage == Stage::kFree) return &connection;
+  }
+  return nullptr;
+}
+
+Leader::Connection* Leader::ConnectionOf(int fd) {
+  for (Connection& connection : connections_) {
+    if (connection.stage != Stage::kFree && connection.fd == fd) return &connection;
+  }
+  return nullptr;
+}
+
+void Leader::Accept(Nanoseconds now) {
+  for (int i = 0; i < kAcceptsAtOnce && now >= accept_again_; ++i) {
+    int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) {
+      // Out of descriptors or memory: the listener stays readable, so look away for a while.
+      if (errno != EAGAIN && errno != ECONNABORTED) accept_again_ = now + kDeafTime;
+      return;
+    }
+    Connection* connection = FreeConnection();
+    if (connection == nullptr) {
+      close(fd);
+      Refuse(now);
+      continue;
+    }
+    *connection = {};
+    connection->fd = fd;
+    connection->stage = Stage::kAwaitHello;
+    connection->deadline = now + kHelloPatience;
+    // The hello is mostly there already.
+    Hear(*connection, now);
+  }
+}
+
+void Leader::Hear(Connection& connection, Nanoseconds now) {
+  Message message;
+  int descriptor;
+  Received received = Receive(connection.fd, &message, &descriptor);
+  // Nobody has a descriptor to give to the leader.
+  if (descriptor >= 0) close(descriptor);
+  if (received == Received::kNothing) return;
+  if (received == Received::kClosed || !Answer(connection, message, now)) Drop(connection, now);
+}
+
+bool Leader::Answer(Connection& connection, const Message& message, Nanoseconds now) {
+  switch (message.kind) {
+    case MessageKind::kHello:
+      return connection.stage == Stage::kAwaitHello && AnswerHello(connection, message, now);
+    case MessageKind::kProof:
+      return connection.stage == Stage::kAwaitProof &&
+             message.proof == Prove(region_.key(), Side::kMember, connection.challenge) &&
+             Welcome(connection);
+    case MessageKind::kSlot:
+      if (connection.stage != Stage::kMember) return false;
+      connection.slot = static_cast<int>(message.slot);
+      connection.without_slot = connection.slot == kNoSlot;
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Leader::AnswerHello(Connection& connection, const Message& message, Nanoseconds now) {
+  Peer peer;
+  if (!PeerOf(connection.fd, &peer)) return false;
+  connection.nonce = message.nonce;
+  connection.slot = static_cast<int>(message.slot);
+  if (SameUser(peer)) return Welcome(connection);
+  Message challenge = MakeMessage(MessageKind::kChallenge);
+  DrawChallenge(&challenge);
+  std::copy_n(challenge.challenge, 2, connection.challenge);
+  challenge.region_id = region_.id();
+  challenge.proof = Prove(region_.key(), Side::kLeader, message.challenge);
+  connection.stage = Stage::kAwaitProof;
+  connection.deadline = now + kHelloPatience;
+  return Send(connection.fd, challenge, -1);
+}
+
+bool Leader::Welcome(Connection& connection) {
+  Message welcome = MakeMessage(MessageKind::kWelcome);
+  welcome.region_id = region_.id();
+  connection.stage = Stage::kMember;
+  return Send(connection.fd, welcome, descriptor_);
+}
+
+void Leader::Drop(Connection& connection, Nanoseconds now) {
+  if (connection.stage != Stage::kMember) Refuse(now);
+  close(connection.fd);
+  connection = {};
+}
+
+void Leader::Refuse(Nanoseconds now) {
+  if (now - refusals_since_ > kSecond) {
+    refusals_since_ = now;
+    refusals_ = 0;
+  }
+  if (++refusals_ > kMostRefusals) accept_again_ = now + kDeafTime;
+}
+
+void Leader::DropLate(Nanoseconds now) {
+  for (Connection& connection : connections_) {
+    bool waiting = connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;
+    if (waiting && now >= connection.deadline) Drop(connection, now);
+  }
+}
+
+bool Leader::Connected(int slot, uint64_t nonce) const {
+  return std::any_of(std::begin(connections_), std::end(connections_), [&](const Connection& c) {
+    return c.stage == Stage::kMember && c.slot == slot && c.nonce == nonce;
+  });
+}
+
+void Leader::Ended(int slot, uint64_t nonce) {
+  bool announced = region_.Goodbye(slot);
+  if (!region_.Release(slot, nonce)) return;
+  EndpointCounters& counters = region_.counters();
+  ++(announced ? counters.ended_announced : counters.ended_unannounced);
+}
+
+void Leader::Audit(Nanoseconds now) {
+  deadline_ = now + kQuietAudit;
+  uint64_t without_slot = 0;
+  for (const Connection& connection : connections_) {
+    if (connection.stage == Stage::kMember && connection.without_slot) ++without_slot;
+    bool waiting = connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;
+    if (waiting) deadline_ = std::min(deadline_, connection.deadline);
+  }
+  region_.counters().processes_without_slot = without_slot;
+  if (accept_again_ > now) deadline_ = std::min(deadline_, accept_again_);
+  for (int slot = 0; slot < kSlots; ++slot) {
+    Suspect& suspect = suspects_[slot];
+    uint64_t nonce = region_.Owner(slot);
+    if (nonce == 0 || nonce == own_nonce_ || Connected(slot, nonce)) {
+      suspect = {};
+      continue;
+    }
+    if (suspect.nonce != nonce) suspect = {nonce, now};
+    Nanoseconds end = suspect.since + (region_.Goodbye(slot) ? 0 : kSuspectGrace);
+    if (now >= end) {
+      Ended(slot, nonce);
+      suspect = {};
+    } else {
+      deadline_ = std::min(deadline_, end);
+    }
+  }
+}
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,79 @@
+// The leader's side: who is connected, who may be, and whose slot has to be freed.
+//
+// A slot whose holder has no connection for kSuspectGrace has ended: one rule, which covers
+// a killed member, one that was killed before it connected, and those that a new leader finds.
+//
+// On the sampler's thread. No GIL, no malloc; every call returns at once.
+
+#pragma once
+
+#include <poll.h>
+
+#include "exporter/region/region.h"
+#include "exporter/region/rendezvous.h"
+#include "exporter/system/clock.h"
+
+namespace pymalloc_exporter {
+
+inline constexpr int kMaxConnections = 640;
+inline constexpr Nanoseconds kSuspectGrace = 500 * kMillisecond;
+inline constexpr Nanoseconds kHelloPatience = kSecond;
+
+class Leader {
+ public:
+  // Leads with a listening socket, a region and its descriptor; `nonce` is the own process'.
+  void Begin(int listener, const Region& region, int descriptor, uint64_t nonce);
+  // Closes the listener and every connection.
+  void End();
+
+  // Descriptors to poll; at most kMaxConnections + 1.
+  int Watch(pollfd* fds, Nanoseconds now) const;
+  void Handle(const pollfd* fds, int count, Nanoseconds now);
+  Nanoseconds Deadline() const { return deadline_; }
+
+  // Whether some other process is connected, so that it could lead.
+  bool HasMembers() const;
+
+ private:
+  enum class Stage { kFree, kAwaitHello, kAwaitProof, kMember };
+  struct Connection {
+    int fd = -1;
+    Stage stage = Stage::kFree;
+    Nanoseconds deadline = 0;  // of the stage
+    uint64_t challenge[2] = {};
+    uint64_t nonce = 0;
+    int slot = kNoSlot;
+    bool without_slot = false;  // it looked for one in vain
+  };
+  struct Suspect {
+    uint64_t nonce = 0;
+    Nanoseconds since = 0;
+  };
+
+  void Accept(Nanoseconds now);
+  Connection* FreeConnection();
+  Connection* ConnectionOf(int fd);
+  void Hear(Connection& connection, Nanoseconds now);
+  bool Answer(Connection& connection, const Message& message, Nanoseconds now);
+  bool AnswerHello(Connection& connection, const Message& message, Nanoseconds now);
+  bool Welcome(Connection& connection);
+  void Drop(Connection& connection, Nanoseconds now);
+  void Refuse(Nanoseconds now);
+  void DropLate(Nanoseconds now);
+  void Audit(Nanoseconds now);
+  bool Connected(int slot, uint64_t nonce) const;
+  void Ended(int slot, uint64_t nonce);
+
+  int listener_ = -1;
+  int descriptor_ = -1;
+  Region region_;
+  uint64_t own_nonce_ = 0;
+  Connection connections_[kMaxConnections];
+  Suspect suspects_[kSlots];
+  Nanoseconds deadline_ = 0;
+  Nanoseconds accept_again_ = 0;
+  Nanoseconds refusals_since_ = 0;
+  int refusals_ = 0;
+};
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,73 @@
+#include "exporter/sample/sample.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace pymalloc_exporter {
+namespace {
+
+// Bytes of the UTF-8 sequence at `text` (Unicode 15, table 3-7), 0 if it is none.
+size_t SequenceBytes(const unsigned char* text, size_t room) {
+  unsigned char first = text[0];
+  size_t bytes = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3
+                 : first < 0xf5 ? 4 : 0;
+  if (bytes == 0 || bytes > room) return 0;
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((text[i] & 0xc0) != 0x80) return 0;
+  }
+  bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
+  bool surrogate = first == 0xed && text[1] >= 0xa0;
+  bool too_large = first == 0xf4 && text[1] >= 0x90;
+  return overlong || surrogate || too_large ? 0 : bytes;
+}
+
+template <size_t Size>
+bool ValidText(const char (&text)[Size]) {
+  size_t length = strnlen(text, Size);
+  if (length == Size) return false;
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text);
+  for (size_t at = 0; at < length;) {
+    size_t step = SequenceBytes(bytes + at, length - at);
+    if (step == 0) return false;
+    at += step;
+  }
+  return true;
+}
+
+bool ValidTime(double seconds) { return std::isfinite(seconds) && seconds >= 0; }
+
+// A bool that another process wrote may be any byte.
+bool ValidBool(const bool& value) {
+  return *reinterpret_cast<const unsigned char*>(&value) <= 1;
+}
+
+bool ValidIdentity(const Identity& identity) {
+  return identity.nonce != 0 && ValidText(identity.app) && ValidText(identity.implementation) &&
+         ValidText(identity.version) && ValidText(identity.version_patchlevel) &&
+         static_cast<unsigned>(identity.detail) <= static_cast<unsigned>(Detail::kFull) &&
+         ValidBool(identity.serving);
+}
+
+bool ValidStatus(const CollectorStatus& status) {
+  return static_cast<int>(status.reason) < kReasonCount && ValidTime(status.duration_seconds) &&
+         ValidTime(status.timestamp_seconds);
+}
+
+bool AddsUp(const PymallocSample& s) {
+  return s.live_bytes + s.free_block_bytes + s.free_pool_bytes + s.uncarved_bytes +
+             s.overhead_bytes ==
+         s.arenas * s.arena_size_bytes;
+}
+
+}  // namespace
+
+bool Valid(const Sample& sample) {
+  return ValidIdentity(sample.identity) && ValidTime(sample.timestamp_seconds) &&
+         ValidTime(sample.exporter_cpu_seconds) &&
+         std::all_of(sample.collectors.begin(), sample.collectors.end(), ValidStatus) &&
+         ValidTime(sample.process.cpu_seconds) && ValidTime(sample.process.start_time_seconds) &&
+         std::isfinite(sample.cgroup.pressure_stalled_seconds) && AddsUp(sample.pymalloc);
+}
+
+}  // namespace pymalloc_exporter
