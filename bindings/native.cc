@@ -58,10 +58,13 @@ void Start(const Settings& settings) {
   if (!Exporter::Instance().Start(settings, collectors, error)) throw std::runtime_error(error);
 }
 
+bool installed = false;  // in the main interpreter that lives now
+
+bool MayInstall() { return InMainInterpreter() && !installed; }
+
 void Install(const std::string& host, int port, const std::string& app, double interval,
              const std::string& detail) {
-  static bool installed = false;
-  if (!InMainInterpreter() || installed) return;
+  if (!MayInstall()) return;
   Settings settings = MakeSettings(host, port, app, interval, detail);
   InstallCollectors();
   if (!RetireAtFinalization([] {
@@ -141,6 +144,8 @@ PYBIND11_MODULE(_native, module, py::multiple_interpreters::per_interpreter_gil(
              "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
              "interval is in seconds. Does nothing where it runs already and in\n"
              "sub-interpreters. Raises RuntimeError if it cannot.");
+  module.def("may_install", &MayInstall,
+             "Whether install() would do something: not in sub-interpreters, not twice.");
   module.def("compare", &Compare,
              "Our reading of pymalloc and the interpreter's own, taken in one call with\n"
              "nothing run between: {'ours': rows, 'oracle': rows, 'agree': bool}.");

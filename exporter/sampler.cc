@@ -99,7 +99,7 @@ void Sampler::Turn() {
     Beat(now);
   } else if (membership_.slot() == kNoSlot && sample_.timestamp_seconds > 0 &&
              membership_.reason() != Reason::kNoSlot) {
-    membership_.Publish(sample_, now);
+    Publish(now);
   }
 }
 
@@ -134,7 +134,7 @@ void Sampler::Serve(Nanoseconds now) {
   if (started == ServerStart::kServing) {
     serve_pause_ = port_missed_since_ = 0;
     sample_.identity.serving = true;
-    if (sample_.timestamp_seconds > 0) membership_.Publish(sample_, now);
+    if (sample_.timestamp_seconds > 0) Publish(now);
     return;
   }
   if (port_missed_since_ == 0) port_missed_since_ = now;
