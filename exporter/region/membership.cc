@@ -89,6 +89,8 @@ void Membership::Handle(const pollfd* fds, int count, Nanoseconds now) {
 Nanoseconds Membership::LeadFrom(Nanoseconds now) const {
   bool infant = now - born_ < kInfancy;
   bool forker = forked_at_ != 0 && now - forked_at_ < kForkerFor;
+  // No region: nobody led yet that it knows of, and nobody misses a leader.
+  if (!region().mapped() && forker) return std::max(now, forked_at_ + kInfancy + kForkerWaits);
   if (!region().mapped() && infant) return born_ + kInfancy;
   return now + (forker ? kForkerWaits : infant ? kInfantWaits : 0);
 }

@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "tests/unit/synthetic_arena.h"
 
 namespace pymalloc_exporter {
+
+void PrintTo(const PoolGeometry& geometry, std::ostream* out) { *out << geometry.arena_bytes; }
+
 namespace {
 
 class PoolWalk : public testing::TestWithParam<PoolGeometry> {
@@ -29,7 +34,10 @@ class PoolWalk : public testing::TestWithParam<PoolGeometry> {
 INSTANTIATE_TEST_SUITE_P(Builds, PoolWalk,
                          testing::Values(PoolGeometry(1 << 18, 1 << 12),
                                          PoolGeometry(1 << 20, 1 << 14),
-                                         PoolGeometry(1 << 21, 1 << 14)));
+                                         PoolGeometry(1 << 21, 1 << 14)),
+                         [](const testing::TestParamInfo<PoolGeometry>& info) {
+                           return "ArenaOf" + std::to_string(info.param.arena_bytes);
+                         });
 
 TEST_P(PoolWalk, CountsUsedAndFreePools) {
   SyntheticArena arena(geometry());
