@@ -1,0 +1,161 @@
+#include "exporter/publish/families.h"
+
+#include <gtest/gtest.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "exporter/publish/text_writer.h"
+#include "tests/unit/samples.h"
+
+namespace pymalloc_exporter {
+namespace {
+
+using prometheus::MetricFamily;
+
+std::string Text(const Scrape& scrape) { return WriteText(BuildFamilies(scrape)); }
+
+bool Has(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+size_t SeriesOfWorker(const std::vector<MetricFamily>& families) {
+  size_t count = 0;
+  for (const MetricFamily& family : families) {
+    for (const auto& series : family.metric) {
+      count += std::any_of(series.label.begin(), series.label.end(),
+                           [](const auto& label) { return label.name == "worker"; });
+    }
+  }
+  return count;
+}
+
+TEST(MetricTable, IsInTheOrderOfItsEnumeration) {
+  for (int i = 0; i < kMetricCount; ++i) {
+    EXPECT_EQ(static_cast<int>(kMetricTable[i].metric), i) << kMetricTable[i].name;
+  }
+}
+
+TEST(MetricTable, NamesEachMetricOnce) {
+  std::set<std::string> names;
+  for (const MetricDefinition& definition : kMetricTable) {
+    EXPECT_TRUE(names.insert(definition.name).second) << definition.name;
+  }
+}
+
+TEST(MetricTable, TotalsAreCounters) {
+  for (const MetricDefinition& definition : kMetricTable) {
+    bool total = std::string(definition.name).ends_with("_total");
+    EXPECT_EQ(total, definition.type == prometheus::MetricType::Counter) << definition.name;
+  }
+}
+
+TEST(Families, NameTheWorkerBySlot) {
+  std::string text = Text({{Live(7, HealthySample())}});
+  EXPECT_TRUE(Has(text, R"(process_resident_memory_bytes{app="shop",worker="7"} 50000000)"));
+  EXPECT_TRUE(Has(text, R"(pymalloc_bytes{app="shop",worker="7",state="live"} 2097152)"));
+  EXPECT_TRUE(Has(text, R"(python_info{app="shop",worker="7",implementation="CPython",major="3",)"
+                        R"(minor="11",patchlevel="7",version="3.11.7"} 1)"));
+}
+
+TEST(Families, StayBelow200SeriesAWorker) {
+  Sample sample = HealthySample();
+  for (CollectorStatus& status : sample.collectors) status.reason = Reason::kInconsistent;
+  EXPECT_LE(SeriesOfWorker(BuildFamilies({{Live(0, sample)}})), 200u);
+}
+
+TEST(Families, ShowSizeClassesAtFullDetailOnly) {
+  Sample sample = HealthySample();
+  EXPECT_EQ(Text({{Live(0, sample)}}).find("pymalloc_class_blocks"), std::string::npos);
+  sample.identity.detail = Detail::kFull;
+  EXPECT_TRUE(Has(Text({{Live(0, sample)}}),
+                  R"(pymalloc_class_pools{app="shop",worker="0",size="512"} 0)"));
+}
+
+TEST(Families, LeaveOutWhatACollectorNeverFound) {
+  Sample sample = HealthySample();
+  sample.status(CollectorId::kPymalloc) = {Reason::kAllocatorMalloc, 0, 0};
+  std::string text = Text({{Live(0, sample)}});
+  EXPECT_EQ(text.find("pymalloc_arenas"), std::string::npos);
+  EXPECT_TRUE(Has(text, R"(pymalloc_exporter_collector_up{app="shop",worker="0",)"
+                        R"(collector="pymalloc"} 0)"));
+  EXPECT_TRUE(Has(text, R"(pymalloc_exporter_collector_info{app="shop",worker="0",)"
+                        R"(collector="pymalloc",reason="allocator_malloc"} 1)"));
+}
+
+TEST(Families, KeepTheLastGoodFiguresOfACollectorThatIsDown) {
+  Sample sample = HealthySample();
+  sample.status(CollectorId::kPymalloc).reason = Reason::kSwapped;
+  EXPECT_TRUE(Has(Text({{Live(0, sample)}}), R"(pymalloc_arenas{app="shop",worker="0"} 3)"));
+}
+
+TEST(Families, NameBandsOfOccupancySoThatTheySort) {
+  EXPECT_EQ(OccupancyBandName(0), "00-10");
+  EXPECT_EQ(OccupancyBandName(9), "90-100");
+  EXPECT_EQ(OccupancyBandName(10), "100");
+}
+
+TEST(Families, CgroupIsTheEndpointsAndOfTheProcessThatServes) {
+  Sample sample = HealthySample();
+  sample.cgroup.usage_bytes = 123;
+  EXPECT_EQ(Text({{Live(0, sample)}}).find("cgroup_memory_usage_bytes"), std::string::npos);
+  sample.identity.serving = true;
+  EXPECT_TRUE(Has(Text({{Live(0, sample)}}), "cgroup_memory_usage_bytes 123"));
+}
+
+TEST(Roles, FollowWhoWasForkedFromWhom) {
+  Sample master = HealthySample(1), worker = HealthySample(2), orphan = HealthySample(3);
+  worker.identity.parent_nonce = 1;
+  orphan.identity.parent_nonce = 99;
+  std::vector<LiveSample> live = {Live(0, master), Live(1, worker), Live(2, orphan)};
+  AssignRoles(live);
+  EXPECT_EQ(live[0].role, Role::kMaster);
+  EXPECT_EQ(live[1].role, Role::kWorker);
+  EXPECT_EQ(live[2].role, Role::kProcess);
+}
+
+MetricFamily Gauge(double value) {
+  MetricFamily family{"name", "help", prometheus::MetricType::Gauge, {}};
+  family.metric.emplace_back().gauge.value = value;
+  return family;
+}
+
+std::string Written(double value) {
+  std::string text = WriteText({Gauge(value)});
+  return text.substr(text.rfind(' ') + 1);
+}
+
+TEST(TextWriter, WritesNumbersShortAndExact) {
+  EXPECT_EQ(Written(0), "0\n");
+  EXPECT_EQ(Written(1e15), "1000000000000000\n");
+  EXPECT_EQ(Written(-3), "-3\n");
+  EXPECT_EQ(Written(0.1), "0.1\n");
+  EXPECT_EQ(Written(1e300), "1e+300\n");
+  EXPECT_EQ(Written(1790000000.123456), "1790000000.123456\n");
+}
+
+TEST(TextWriter, WritesWhatIsNoNumber) {
+  EXPECT_EQ(Written(std::numeric_limits<double>::quiet_NaN()), "NaN\n");
+  EXPECT_EQ(Written(std::numeric_limits<double>::infinity()), "+Inf\n");
+  EXPECT_EQ(Written(-std::numeric_limits<double>::infinity()), "-Inf\n");
+}
+
+TEST(TextWriter, EscapesLabelsAndHelp) {
+  MetricFamily family = Gauge(1);
+  family.help = "a\\b\nc\"d";
+  family.metric[0].label = {{"l", "a\\b\nc\"d"}};
+  EXPECT_EQ(WriteText({family}),
+            "# HELP name a\\\\b\\nc\"d\n# TYPE name gauge\nname{l=\"a\\\\b\\nc\\\"d\"} 1\n");
+}
+
+TEST(TextWriter, WritesWhatPrometheusCppWrites) {
+  auto families = BuildFamilies({{Live(0, HealthySample(1)), Live(3, HealthySample(2))}});
+  EXPECT_EQ(WriteText(families), prometheus::TextSerializer().Serialize(families));
+}
+
+}  // namespace
+}  // namespace pymalloc_exporter
