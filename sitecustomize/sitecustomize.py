@@ -9,8 +9,7 @@ import sys
 
 def _load(package):
     if sys.version_info < (3, 9):
-        version = sys.version.split()[0]
-        raise ImportError("not built for this interpreter ({}, {})".format(version, sys.executable))
+        raise ImportError("not built for this interpreter (%s)" % sys.executable)  # noqa: UP031
     from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import spec_from_file_location
 
@@ -20,3 +19,4 @@ def _load(package):
     return sys.modules.setdefault(spec.name, module)
 
 
+here = os.path.dirname(os.path.abspath(__file__))
