@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import exposition
 import processes
@@ -46,6 +48,7 @@ class Service:
         interval: float = 0.2,
         app: str = "e2e",
         python_flags: tuple[str, ...] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.port = port or processes.free_port()
         self.web_port = processes.free_port()
@@ -60,7 +63,7 @@ class Service:
         with self.log_path.open("wb") as output:
             self.server = subprocess.Popen(
                 [*before, *gunicorn, *settings, *files, *options],
-                env=clean_environment(folder),
+                env=clean_environment(folder, **environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -116,10 +119,11 @@ class Service:
             assert self.server.poll() is None, self.log()
             return self.complete_scrape()
 
-        return wait_until(look, f"all of the service's processes; log: {self.log()}", timeout)
+        what = "all of the service's processes in a scrape"
+        return wait_until(look, what, timeout, explain=self.log)
 
     def wait_serving(self) -> None:
-        wait_until(self.serves_itself, f"an answer of the application; log: {self.log()}")
+        wait_until(self.serves_itself, "an answer of the application", explain=self.log)
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.master, number)

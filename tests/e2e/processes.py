@@ -24,15 +24,19 @@ class Process(NamedTuple):
 
 
 def wait_until(
-    look: Callable[[], Found], what: str, timeout: float = 20.0, pause: float = 0.02
+    look: Callable[[], Found],
+    what: str,
+    timeout: float = 20.0,
+    pause: float = 0.02,
+    explain: Callable[[], str] = str,
 ) -> Found:
-    """The first true answer of `look`; AssertionError with `what` after `timeout` seconds."""
+    """The first true answer of `look`; AssertionError that says `what` after `timeout` s."""
     deadline = time.monotonic() + timeout
     while True:
         answer = look()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what}; last: {answer!r}"
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}\n{explain()}"
         time.sleep(pause)
 
 

@@ -6,7 +6,7 @@ import os
 import pwd
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import processes
@@ -25,21 +25,38 @@ def user_id() -> int:
     return pwd.getpwnam(USER).pw_uid
 
 
-def runs_for_the_user(python: Path) -> bool:
-    """Whether that user can reach the interpreter and what it imports."""
-    asked = [python, "-c", "import gunicorn.app.wsgiapp, gunicorn.workers.sync"]
+def library_folders(python: Path) -> str:
+    """Where that interpreter's environment has gunicorn and the exporter."""
+    code = "import os, gunicorn, pymalloc_exporter as p; print(gunicorn.__file__, p.__file__)"
+    answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return ":".join(str(Path(file).parents[1]) for file in answer.stdout.split())
+
+
+def candidates() -> Iterator[tuple[Path, dict[str, str]]]:
+    """Interpreters with the environment variables that they need."""
+    for version, python in INTERPRETERS.items():
+        yield python, {}
+        # Ours may lie in a folder of root's; the system's own never does.
+        yield Path(f"/usr/bin/python{version}"), {"PYTHONPATH": library_folders(python)}
+
+
+def usable_by_the_user(python: Path, environment: dict[str, str]) -> bool:
+    """Whether that user can read the interpreter's files and what a server imports."""
+    code = "import random, gunicorn.workers.sync, pymalloc_exporter._native"
     try:
-        return subprocess.run(asked, user=USER, capture_output=True, cwd="/").returncode == 0
-    except PermissionError:
+        asked = [str(python), "-B", "-c", code]
+        done = subprocess.run(asked, user=USER, env=environment, cwd="/", capture_output=True)
+    except OSError:
         return False
+    return done.returncode == 0
 
 
 @pytest.fixture
 def service(start: Start) -> Service:
-    usable = [python for python in INTERPRETERS.values() if runs_for_the_user(python)]
-    # Where the user cannot read the interpreter's files, what is needed is loaded before.
-    python = usable[-1] if usable else list(INTERPRETERS.values())[-1]
-    return start(f"--user={USER}", *([] if usable else ["--preload"]), python=python)
+    for python, environment in candidates():
+        if usable_by_the_user(python, environment):
+            return start(f"--user={USER}", python=python, environment=environment)
+    pytest.skip(f"no interpreter here is readable for {USER}")
 
 
 def test_shows_workers_of_another_user(service: Service) -> None:
