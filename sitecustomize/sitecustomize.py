@@ -1,22 +1,30 @@
-"""Runs the user's own sitecustomize, then loads pymalloc_exporter if the environment asks.
-
-Any interpreter may find this file on its PYTHONPATH: it is kept to what all of them parse.
-"""
+"""Runs the user's own sitecustomize, then loads pymalloc_exporter if the environment asks."""
 
 import os
 import sys
 
 
-def _load(package):
-    if sys.version_info < (3, 9):
-        raise ImportError("not built for this interpreter (%s)" % sys.executable)  # noqa: UP031
-    from _frozen_importlib import module_from_spec
-    from _frozen_importlib_external import spec_from_file_location
-
-    spec = spec_from_file_location("pymalloc_exporter", os.path.join(package, "__init__.py"))
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return sys.modules.setdefault(spec.name, module)
+def _log(text):
+    try:
+        if sys.stderr and __import__("select").select([], [2], [], 0)[1]:  # waits for no reader
+            line = "pymalloc_exporter: " + " ".join(text.split()) + "\n"
+            os.write(2, line.encode("utf-8", "replace"))
+    except Exception:
+        return  # nobody is left to tell
 
 
-here = os.path.dirname(os.path.abspath(__file__))
+_here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [entry for entry in sys.path if entry != _here]
+_self = sys.modules.pop("sitecustomize", None)  # held, or Python 2 would empty it
+try:
+    import sitecustomize  # noqa: F401  none: site expects just this ImportError
+finally:
+    if os.environ.get("PYMALLOC_EXPORTER_LISTEN", "off") not in ("", "off"):
+        sys.path.insert(0, os.path.dirname(os.path.dirname(_here)))
+        try:
+            if sys.version_info < (3, 9):
+                raise ImportError("not built for Python " + sys.version.split()[0])
+            __import__("pymalloc_exporter").start_from_environment(_log)
+        except Exception as error:
+            _log("off: " + str(error))
+        del sys.path[0]

@@ -39,6 +39,21 @@ bool HookInPlace() {
   return current.alloc == HookAllocate && current.free == HookFree;
 }
 
+// The same without the interpreter's lock; REQUIRES: the record was seen to be right.
+bool HookOnRecord() {
+  auto* record = static_cast<const volatile PyObjectArenaAllocator*>(
+      pymalloc_exporter_arena_allocator());
+  return record->alloc == HookAllocate && record->free == HookFree;
+}
+
+// Whether the record tells the allocator that the interpreter says it has.
+bool RecordIsRight(const PyObjectArenaAllocator& current) {
+  auto* record = static_cast<const volatile PyObjectArenaAllocator*>(
+      pymalloc_exporter_arena_allocator());
+  return record != nullptr && record->ctx == current.ctx && record->alloc == current.alloc &&
+         record->free == current.free;
+}
+
 uintptr_t InterpreterCode() { return reinterpret_cast<uintptr_t>(&PyObject_Malloc); }
 
 bool IsInterpretersOwn(const PyObjectArenaAllocator& allocator) {
@@ -105,7 +120,8 @@ Reason InstallHook() {
     if (!IsInterpretersOwn(current)) return Reason::kForeignArenaAllocator;
     source = current;
   }
-  Pymalloc().Begin(Geometry(), {source.ctx, source.alloc, source.free, HookInPlace});
+  bool (*in_place)() = RecordIsRight(current) ? HookOnRecord : HookInPlace;
+  Pymalloc().Begin(Geometry(), {source.ctx, source.alloc, source.free, in_place});
   PyObjectArenaAllocator hook{nullptr, HookAllocate, HookFree};
   PyObject_SetArenaAllocator(&hook);
   return Reason::kNone;

@@ -14,6 +14,7 @@
 /* Objects/obmalloc.c to 3.11, a header from then on. */
 #if PY_VERSION_HEX >= 0x030c0000
 #include "internal/pycore_obmalloc.h"
+#include "internal/pycore_runtime.h"
 #elif PY_VERSION_HEX >= 0x030a0000
 #define ARENA_SIZE (1 << 20)
 #define POOL_SIZE (1 << 14)
@@ -58,6 +59,14 @@ int pymalloc_exporter_on_main_heap(void) {
 #else
   /* To 3.11 all interpreters share one heap. */
   return 1;
+#endif
+}
+
+const volatile void *pymalloc_exporter_arena_allocator(void) {
+#if PY_VERSION_HEX >= 0x030c0000
+  return &_PyRuntime.allocators.obj_arena;
+#else
+  return NULL;
 #endif
 }
 

@@ -39,6 +39,11 @@ extern const struct PymallocExporterLayout pymalloc_exporter_layout;
  * heap, of which the oracle speaks. Any thread, with or without the GIL. */
 int pymalloc_exporter_on_main_heap(void);
 
+/* The interpreter's own record of its arena allocator (a PyObjectArenaAllocator), which can be
+ * looked at without the lock that PyObject_GetArenaAllocator() takes from 3.12 on. NULL to
+ * 3.11, where it takes none. */
+const volatile void *pymalloc_exporter_arena_allocator(void);
+
 /* What the calling thread executes: its innermost Python frame. Equal values of one thread
  * mean the same frame as long as that has not returned. Under the GIL. NULL to 3.12, where
  * nobody needs it. */

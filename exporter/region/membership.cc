@@ -32,6 +32,7 @@ void Membership::Configure(const MembershipName& name, uint64_t nonce, Nanosecon
   name_ = name;
   nonce_ = nonce;
   born_ = born;
+  key_ = Region::DrawKey();
 }
 
 void Membership::Open(Nanoseconds now) {
@@ -147,6 +148,7 @@ bool Membership::HaveRegion() {
   int descriptor;
   Region made = Region::Create(region(), &descriptor);
   if (!made.mapped()) return false;
+  made.SetKey(key_);
   MoveTo(made);
   HoldDescriptor(descriptor);
   return true;
@@ -206,12 +208,10 @@ bool Membership::Answer(const Message& message, int descriptor, Nanoseconds) {
 }
 
 bool Membership::AnswerChallenge(const Message& message) {
-  if (!region().mapped()) return false;
-  RegionKey key = region().key();
-  if (message.proof != Prove(key, Side::kLeader, challenge_)) return false;
+  if (message.proof != Prove(key_, Side::kLeader, challenge_)) return false;
   leader_trusted_ = true;
   Message proof = MakeMessage(MessageKind::kProof);
-  proof.proof = Prove(key, Side::kMember, message.challenge);
+  proof.proof = Prove(key_, Side::kMember, message.challenge);
   return Send(connection_, proof, -1);
 }
 
@@ -244,6 +244,7 @@ void Membership::MoveTo(const Region& region) {
   previous_ = region_.load();
   last_slot_ = slot_ == kNoSlot ? last_slot_ : slot_.load();
   region_ = region;
+  key_ = region.key();
 }
 
 void Membership::HoldDescriptor(int descriptor) {
@@ -279,6 +280,7 @@ void Membership::StandApart(Reason reason, Nanoseconds now) {
   Region made = Region::Create({}, &descriptor);
   if (!made.mapped()) made = Region::CreatePrivate();
   if (!made.mapped()) return;
+  made.SetKey(key_);
   MoveTo(made);
   HoldDescriptor(descriptor);
   state_ = State::kAlone;

@@ -117,6 +117,9 @@ class Membership {
   uint64_t challenge_[2] = {};
   bool leader_trusted_ = false;  // same user, or it proved the region's key
   int descriptor_ = -1;       // of region_, for those who join when this process leads
+  // Of region_; before the first one, the key that it will have if this process or a child
+  // makes it. Children inherit it, and may have another user by the time they need it.
+  RegionKey key_{};
   std::atomic<Region> region_{};
   Region previous_;  // unmapped when the next one comes: a thread may still be in it
   std::atomic<int> slot_{kNoSlot};

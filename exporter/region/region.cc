@@ -130,7 +130,7 @@ Region Region::Begin(std::byte* base) {
   header.layout_version = kLayoutVersion;
   header.sample_bytes = sizeof(Sample);
   Fill(&header.id, sizeof header.id);
-  Fill(&header.key, sizeof header.key);
+  header.key = DrawKey();
   return Region(base);
 }
 
@@ -174,6 +174,14 @@ void Region::Unmap() {
 
 uint64_t Region::id() const { return HeaderOf(base_).id; }
 RegionKey Region::key() const { return HeaderOf(base_).key; }
+void Region::SetKey(const RegionKey& key) const { HeaderOf(base_).key = key; }
+
+RegionKey Region::DrawKey() {
+  RegionKey key;
+  Fill(&key, sizeof key);
+  return key;
+}
+
 EndpointCounters& Region::counters() const { return HeaderOf(base_).counters; }
 
 int Region::Claim(uint64_t nonce, int wanted) const {

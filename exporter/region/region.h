@@ -77,6 +77,9 @@ class Region {
   void Unmap();
   uint64_t id() const;  // random, not secret; equal ids: the same region
   RegionKey key() const;
+  static RegionKey DrawKey();
+  // Gives a region that nobody else maps yet the key that its maker's children may have.
+  void SetKey(const RegionKey& key) const;
   EndpointCounters& counters() const;
 
   // Claims `wanted` if it is free, else the lowest free slot; kNoSlot when all are taken.

@@ -7,7 +7,7 @@ by hand. An embedding application, or one that cannot use that command, calls :f
 import os
 import sys
 
-TYPE_CHECKING = False  # imports that cost time at the start of every interpreter
+TYPE_CHECKING = False  # these would cost every interpreter time at its start
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "install"]
 
 
-def _native() -> "ModuleType":
+def _load_native() -> "ModuleType":
     """The native part. ImportError says so where there is none for this interpreter."""
     try:
         import pymalloc_exporter._native as native
@@ -27,7 +27,7 @@ def _native() -> "ModuleType":
 
 def __getattr__(name: str) -> str:
     if name == "__version__":
-        version: str = _native().__version__
+        version: str = _load_native().__version__
         return version
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -48,7 +48,7 @@ def install(
     from pymalloc_exporter import config
 
     given = {"LISTEN": listen, "APP": app, "INTERVAL": interval, "DETAIL": detail}
-    settings = config.settings_of(
+    settings = config.complete(
         {
             name: config.parse(name, str(value), name.lower())
             for name, value in given.items()
@@ -56,12 +56,12 @@ def install(
         }
     )
     if settings is not None:
-        _native().install(*settings)
+        _load_native().install(*settings)
 
 
 def start_from_environment(log: "Callable[[str], None]") -> None:
-    """What sitecustomize calls: a bad value is a line for `log` and never an error."""
-    native = _native()
+    """What sitecustomize calls; a bad value is a line for `log`. Else raises as install()."""
+    native = _load_native()
     if not native.may_install():
         return
     from pymalloc_exporter import config

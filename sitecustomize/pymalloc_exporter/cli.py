@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import signal
 import sys
+from typing import Any
 
-from pymalloc_exporter import __version__, config
+import pymalloc_exporter
+from pymalloc_exporter import config
 
 EXAMPLES = """\
 examples:
@@ -15,7 +19,13 @@ examples:
 
 The same without this command, for a unit file or a container:
   PYTHONPATH=$(pymalloc-exporter path) PYMALLOC_EXPORTER_LISTEN=127.0.0.1:9512 COMMAND
+
+Each option can also be given by the environment: PYMALLOC_EXPORTER_LISTEN and so on.
 """
+
+USAGE_ERROR = 2
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
 
 
 def bootstrap_folder() -> str:
@@ -23,22 +33,30 @@ def bootstrap_folder() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap")
 
 
+class ShowVersion(argparse.Action):
+    """Asks the native part for the version only when it is wanted."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(0, f"pymalloc-exporter {pymalloc_exporter.__version__}\n")
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows the examples in each help; options are written out."""
+
+    def __init__(self, **rest: Any) -> None:
+        look = argparse.RawDescriptionHelpFormatter
+        super().__init__(epilog=EXAMPLES, formatter_class=look, allow_abbrev=False, **rest)
+
+
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pymalloc-exporter",
         description="Prometheus metrics of the memory of Python processes, from the inside.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="what", required=True, metavar="run | path")
     run = commands.add_parser(
-        "run",
-        help="run a command with the exporter in every Python process that it starts",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "run", help="run a command with the exporter in every Python process it starts"
     )
     run.add_argument("--listen", metavar="HOST:PORT", help=f"default: {config.DEFAULT_LISTEN}")
     run.add_argument("--app", metavar="NAME", help="label of all series; default: the command's")
@@ -49,47 +67,81 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def own_environment() -> dict[str, str]:
+    """The environment as it was given to us: an interpreter in the C locale sets LC_CTYPE."""
+    environment = dict(os.environ)
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = file.read()
+    except OSError:
+        return environment
+    if not any(entry.startswith(b"LC_CTYPE=") for entry in given.split(b"\0")):
+        environment.pop("LC_CTYPE", None)
+    return environment
+
+
+def setting(name: str, flag: str | None, given: str | None, default: str | None) -> str | None:
+    """The text of a setting: the flag's, else the environment's, else the default's.
+
+    ValueError with one line if it is not allowed.
+    """
+    if flag is not None:
+        config.parse(name, flag, "--" + name.lower())
+        return flag
+    if given:
+        config.parse(name, given, config.PREFIX + name)
+        return given
+    return default
+
+
+def python_path(given: str) -> str:
+    """PYTHONPATH with our folder first, and once. An empty entry means the current folder."""
+    entries = given.split(os.pathsep) if given else []
+    others = [entry for entry in entries if entry != bootstrap_folder()]
+    return os.pathsep.join([bootstrap_folder(), *others])
+
+
 def environment_for(
-    flags: argparse.Namespace, command: list[str], environment: dict[str, str]
+    flags: argparse.Namespace, command: list[str], given: dict[str, str]
 ) -> dict[str, str]:
-    """The environment for `command`; flags win over it. ValueError: one line to print."""
-    result = dict(environment)
+    """The environment for `command`. ValueError with one line if a setting is not allowed."""
+    result = dict(given)
     defaults = {"LISTEN": config.DEFAULT_LISTEN, "APP": config.app_of(command)}
-    for name, parse in config.PARSERS.items():
-        flag = getattr(flags, name.lower())
+    for name in config.SETTINGS:
         variable = config.PREFIX + name
-        where = variable if flag is None else "--" + name.lower()
-        value = environment.get(variable) or defaults.get(name) if flag is None else flag
-        if value is None:
-            continue
-        try:
-            if not (name == "LISTEN" and value == "off"):
-                parse(value)
-        except ValueError:
-            raise ValueError(config.complaint(name, value, where)) from None
-        result[variable] = value
-    entries = environment.get("PYTHONPATH", "").split(os.pathsep)
-    kept = [entry for entry in entries if entry and entry != bootstrap_folder()]
-    result["PYTHONPATH"] = os.pathsep.join([bootstrap_folder(), *kept])
+        flag = getattr(flags, name.lower())
+        text = setting(name, flag, given.get(variable), defaults.get(name))
+        if text is not None:
+            result[variable] = text
+    result["PYTHONPATH"] = python_path(given.get("PYTHONPATH", ""))
     return result
+
+
+def execute(command: list[str], environment: dict[str, str]) -> int:
+    """Becomes `command`; returns an exit status, as a shell has it, only if that fails."""
+    # Ignored by this interpreter, and exec would hand that on.
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(ignored, signal.SIG_DFL)
+    name = command[0]
+    try:
+        os.execvpe(name, command, environment)
+    except OSError as error:
+        found = os.path.exists(name) if "/" in name else shutil.which(name, os.F_OK)
+        reason = error.strerror if found else "command not found"
+        print(f"pymalloc-exporter run: {name}: {reason}", file=sys.stderr)
+        return NOT_EXECUTABLE if found else NOT_FOUND
 
 
 def run(flags: argparse.Namespace) -> int:
     command = flags.command[1:] if flags.command[:1] == ["--"] else flags.command
-    if not command:
-        print("pymalloc-exporter run: no command; see --help", file=sys.stderr)
-        return 2
     try:
-        environment = environment_for(flags, command, dict(os.environ))
+        if not command:
+            raise ValueError("no command; as in: pymalloc-exporter run -- gunicorn app:app")
+        environment = environment_for(flags, command, own_environment())
     except ValueError as error:
         print(f"pymalloc-exporter run: {error}", file=sys.stderr)
-        return 2
-    try:
-        os.execvpe(command[0], command, environment)
-    except OSError as error:
-        print(f"pymalloc-exporter run: {command[0]}: {error.strerror}", file=sys.stderr)
-        # As a shell has it: not found, or found and not to be executed.
-        return 127 if isinstance(error, (FileNotFoundError, NotADirectoryError)) else 126
+        return USAGE_ERROR
+    return execute(command, environment)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,38 +1,47 @@
 """The settings: their names, what they allow, and where they come from.
 
-The command and the loader share it. Runs at the start of every interpreter: it imports
-nothing that is not there anyway, but for an IPv6 address.
+The command and the loader share it. The loader runs at the start of every interpreter, so
+nothing is imported that is not there anyway (an IPv6 address needs _socket).
 """
 
 import os
 import sys
 
-TYPE_CHECKING = False  # imports that cost time at the start of every interpreter
+TYPE_CHECKING = False  # these would cost every interpreter time at its start
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
+    from typing import Any, Optional
+
+    # host, port, app, interval, detail: the arguments of the native install().
+    Settings = tuple[str, int, str, float, str]
 
 PREFIX = "PYMALLOC_EXPORTER_"
 DEFAULT_LISTEN = "127.0.0.1:9512"
 DEFAULT_INTERVAL = 5.0
 DEFAULT_DETAIL = "default"
 
-LONGEST_APP_BYTES = 63
-LONGEST_QUOTE = 100
-
-# host, port, app, interval, detail: the arguments of the native install().
-Settings = tuple[str, int, str, float, str]
+MOST_APP_BYTES = 63
+MOST_QUOTED = 100
 
 
-def _parse_ipv4(text: str) -> str:
-    parts = text.split(".")
-    if len(parts) != 4 or any(part not in map(str, range(256)) for part in parts):
+def _whole_number(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+        raise ValueError(text)
+    if not least <= int(text) <= most:
+        raise ValueError(text)
+    return int(text)
+
+
+def _ipv4(text: str) -> str:
+    parts = [str(_whole_number(part, 0, 255)) for part in text.split(".")]
+    # Some read 010 as 8: no leading zeros.
+    if len(parts) != 4 or ".".join(parts) != text:
         raise ValueError(text)
     return text
 
 
-def _parse_ipv6(text: str) -> str:
-    """In the one spelling that all processes of an address share."""
+def _ipv6(text: str) -> str:
+    """In one spelling, since processes find each other by it."""
     from _socket import AF_INET6, inet_ntop, inet_pton
 
     try:
@@ -41,24 +50,23 @@ def _parse_ipv6(text: str) -> str:
         raise ValueError(text) from error
 
 
-def parse_listen(text: str) -> "tuple[str, int] | None":
+def parse_listen(text: str) -> "Optional[tuple[str, int]]":
     """("127.0.0.1", 9512) for "127.0.0.1:9512"; None for "off"."""
     if text == "off":
         return None
-    host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise ValueError(text)
-    if host == "" and text.startswith(":"):
-        return "0.0.0.0", int(port)
+    host, colon, port = text.rpartition(":")
+    number = _whole_number(port, 1, 65535)
+    if not host and colon:
+        return "0.0.0.0", number
     if host == "localhost":
-        return "127.0.0.1", int(port)
+        return "127.0.0.1", number
     if host.startswith("[") and host.endswith("]"):
-        return _parse_ipv6(host[1:-1]), int(port)
-    return _parse_ipv4(host), int(port)
+        return _ipv6(host[1:-1]), number
+    return _ipv4(host), number
 
 
 def parse_app(text: str) -> str:
-    if not text or not text.isprintable() or len(text.encode("utf-8")) > LONGEST_APP_BYTES:
+    if not text or not text.isprintable() or len(text.encode("utf-8")) > MOST_APP_BYTES:
         raise ValueError(text)
     return text
 
@@ -76,44 +84,130 @@ def parse_detail(text: str) -> str:
     return text
 
 
-PARSERS: "dict[str, Callable[[str], Any]]" = {
-    "LISTEN": parse_listen,
-    "APP": parse_app,
-    "INTERVAL": parse_interval,
-    "DETAIL": parse_detail,
+# Name: how it is read, what is allowed, and what a bad value in the environment leaves.
+SETTINGS: "dict[str, tuple[Callable[[str], Any], str, str]]" = {
+    "LISTEN": (
+        parse_listen,
+        "HOST:PORT with an IP address, localhost or nothing (all addresses) as HOST and a PORT "
+        "from 1 to 65535, such as 127.0.0.1:9512, :9512 or [::1]:9512; or off",
+        "off",
+    ),
+    "APP": (parse_app, f"1 to {MOST_APP_BYTES} bytes of printable text", "named by its program"),
+    "INTERVAL": (parse_interval, "seconds from 0.001 to 3600", f"using {DEFAULT_INTERVAL:g}"),
+    "DETAIL": (parse_detail, "default or full", f"using {DEFAULT_DETAIL}"),
 }
 
-ALLOWED = {
-    "LISTEN": "HOST:PORT with an IP address, localhost or nothing (all addresses) and a port "
-    "from 1 to 65535, such as 127.0.0.1:9512, :9512 or [::1]:9512; or off",
-    "APP": f"1 to {LONGEST_APP_BYTES} bytes of printable text",
-    "INTERVAL": "seconds from 0.001 to 3600",
-    "DETAIL": "default or full",
-}
+
+def _quote(text: str) -> str:
+    return repr(text) if len(text) <= MOST_QUOTED else repr(text[:MOST_QUOTED]) + "..."
 
 
 def parse(name: str, text: str, where: str) -> "Any":
-    """The value of a setting; ValueError names `where` it stands and what is allowed."""
+    """The value of a setting. ValueError says where it stands, what it is, what is allowed."""
+    reader, allowed, _ = SETTINGS[name]
     try:
-        return PARSERS[name](text)
+        return reader(text)
     except ValueError:
-        quoted = repr(text[:LONGEST_QUOTE]) + ("..." if len(text) > LONGEST_QUOTE else "")
-        raise ValueError(f"{where}: {quoted} is not allowed; allowed: {ALLOWED[name]}") from None
+        raise ValueError(f"{where}: {_quote(text)} is not allowed; allowed: {allowed}") from None
+
+
+def _option_with_value(argument: str) -> "tuple[str, str]":
+    """The interpreter's option in `argument` that takes a value, and what of that is there.
+
+    ("m", "x") for "-Imx", ("W", "") for "-W", ("", "") for "-u".
+    """
+    if argument.startswith("--"):
+        return ("--" if argument == "--check-hash-based-pycs" else ""), ""
+    option = next((letter for letter in argument if letter in "cmWX"), "")
+    return option, argument.partition(option)[2] if option else ""
 
 
 def _program(arguments: "Iterable[str]") -> str:
     """What an interpreter with these arguments runs: a module, a script's path, or ""."""
     rest = iter(arguments)
     for argument in rest:
-        if argument == "--check-hash-based-pycs":
-            next(rest, "")
-        elif argument == "-" or not argument.startswith("-"):
-            return argument.rstrip("-")
-        elif not argument.startswith("--"):
-            # Options may stand together, and the last have its value with it: -Im MODULE.
-            options = argument[1:].rstrip("cmWX") if False else argument[1:]
-            letter = next((letter for letter in options if letter in "cmWX"), "")
-            value = options.partition(letter)[2] or next(rest, "") if letter else ""
-            if letter in ("c", "m"):
-                return value if letter == "m" else ""
+        if argument == "-":
+            break
+        if not argument.startswith("-"):
+            return argument
+        option, value = _option_with_value(argument)
+        if option and not value:
+            value = next(rest, "")
+        if option == "m":
+            return value
+        if option == "c":
+            break
     return ""
+
+
+def _short_name(program: str) -> str:
+    name = os.path.basename(program.rstrip("/"))
+    return name[:-3] if name.endswith(".py") else name
+
+
+def app_of(command: "Iterable[str]") -> str:
+    """The name of the program that a command line starts.
+
+    "gunicorn" for ["/usr/bin/gunicorn", "app:app"] and for ["python3", "-m", "gunicorn"].
+    """
+    first, *rest = [*command, ""]
+    name = _short_name(first)
+    if name.replace("-dbg", "").rstrip("0123456789.dt") == "python":
+        name = _short_name(_program(rest))
+    printable = "".join(letter for letter in name if letter.isprintable())
+    return printable.encode("utf-8")[:MOST_APP_BYTES].decode("utf-8", "ignore") or "python"
+
+
+def own_app() -> str:
+    """The same for the process that runs."""
+    command = getattr(sys, "orig_argv", None)  # 3.10; empty in an embedding program
+    if command:
+        return app_of(command)
+    try:
+        with open("/proc/self/cmdline", "rb") as file:
+            return app_of(os.fsdecode(file.read()).split("\0"))
+    except OSError:
+        return "python"
+
+
+def complete(values: "Mapping[str, Any]") -> "Optional[Settings]":
+    """Parsed values, with the default for each that is not there; None for "off"."""
+    address = values.get("LISTEN")
+    if address is None:
+        return None
+    return (
+        *address,
+        values.get("APP") or own_app(),
+        values.get("INTERVAL", DEFAULT_INTERVAL),
+        values.get("DETAIL", DEFAULT_DETAIL),
+    )
+
+
+def _unknown(variable: str) -> str:
+    """The line about a variable of ours that is none; names the one that was meant."""
+    name = variable[len(PREFIX) :].upper()
+    for known in SETTINGS:
+        if name[:3] == known[:3] or sorted(name) == sorted(known):
+            return f"{_quote(variable)} is no setting; {PREFIX}{known} is"
+    every = ", ".join(PREFIX + known for known in SETTINGS)
+    return f"{_quote(variable)} is no setting; these are: {every}"
+
+
+def from_environment(environment: "Mapping[str, str]") -> "tuple[Optional[Settings], list[str]]":
+    """The settings, or None for "off", and one line for each variable that is wrong.
+
+    An empty value counts as not given, a bad one too: without a good LISTEN it is off.
+    """
+    values, complaints = {}, []
+    for name, (_, _, instead) in SETTINGS.items():
+        text = environment.get(PREFIX + name)
+        if not text:
+            continue
+        try:
+            values[name] = parse(name, text, PREFIX + name)
+        except ValueError as error:
+            complaints.append(f"{error}; {instead}")
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable[len(PREFIX) :] not in SETTINGS:
+            complaints.append(_unknown(variable))
+    return complete(values), complaints
