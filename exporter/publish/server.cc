@@ -123,7 +123,7 @@ void SendResponse(mg_connection* connection, const Response& response, bool gzip
 
 void Handle(mg_connection* connection, const Region& region) {
   const mg_request_info& request = *mg_get_request_info(connection);
-  HttpPath path = PathOf(request.local_uri_raw);
+  HttpPath path = PathOf(request.request_uri);
   Response response = AnswerRequest(request, path, region);
   const char* accepted = mg_get_header(connection, "Accept-Encoding");
   bool gzip = path == HttpPath::kMetrics && response.code == HttpCode::k200 &&
@@ -217,7 +217,7 @@ class ServerCallbacks {
     try {
       Handle(connection, region);
     } catch (...) {
-      Count(region, PathOf(mg_get_request_info(connection)->local_uri_raw), HttpCode::k503);
+      Count(region, PathOf(mg_get_request_info(connection)->request_uri), HttpCode::k503);
       mg_send_http_error(connection, 503, "%s", "out of memory");
     }
     return 1;
@@ -272,6 +272,7 @@ ServerStart Server::Start(const ListenAddress& address, const Region& region, ch
                            "request_timeout_ms", "1000",
                            "max_request_size", "4096",
                            "enable_keep_alive", "no",
+                           "decode_url", "no",
                            "enable_directory_listing", "no",
                            "enable_auth_domain_check", "no",
                            "access_control_allow_origin", "",
