@@ -48,7 +48,7 @@ test-e2e: build ## real gunicorn, real Prometheus
 
 demo: setup ## gunicorn with 4 workers under a load; ends with Ctrl-C or after DEMO_SECONDS
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
-	@DEMO_SECONDS=$(DEMO_SECONDS) $(BUILD)/venvs/demo/bin/python -m tests.demo
+	@DEMO_SECONDS=$(DEMO_SECONDS) $(BUILD)/venvs/demo/bin/python tests/demo/run
 
 bench: build ## what it costs, as ratios measured in one run
 	@$(RUN)/make_venv $(BUILD)/venvs/bench $(PYTHON) tests/bench/requirements.txt
