@@ -135,7 +135,7 @@ py::dict Compare() {
 }  // namespace
 }  // namespace pymalloc_exporter
 
-PYBIND11_MODULE(_native, module, py::multiple_interpreters::per_interpreter_gil()) {
+PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil()) {
   using namespace pymalloc_exporter;
   module.doc() = "The exporter's native part; use the package pymalloc_exporter.";
   module.attr("__version__") = PYMALLOC_EXPORTER_VERSION;
@@ -149,4 +149,29 @@ PYBIND11_MODULE(_native, module, py::multiple_interpreters::per_interpreter_gil(
   module.def("compare", &Compare,
              "Our reading of pymalloc and the interpreter's own, taken in one call with\n"
              "nothing run between: {'ours': rows, 'oracle': rows, 'agree': bool}.");
+}
+
+namespace {
+
+PyObject* NotHere(PyObject*, PyObject*) { Py_RETURN_FALSE; }
+PyObject* DoNothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
+
+PyMethodDef inert_methods[] = {{"may_install", NotHere, METH_NOARGS, nullptr},
+                               {"install", DoNothing, METH_VARARGS, nullptr},
+                               {nullptr, nullptr, 0, nullptr}};
+PyModuleDef_Slot inert_slots[] = {
+#if PY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, nullptr}};
+PyModuleDef inert_module = {PyModuleDef_HEAD_INIT, "_native", nullptr, 0, inert_methods,
+                            inert_slots,           nullptr,   nullptr, nullptr};
+
+}  // namespace
+
+// To 3.11 pybind11 deadlocks in a sub-interpreter: it asks for the GIL, which the thread has,
+// by the main interpreter's thread state. There the module is one that does nothing.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__native() {
+  return pymalloc_exporter::InMainInterpreter() ? PyInit__border()
+                                                : PyModuleDef_Init(&inert_module);
 }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "exporter/system/files.h"
+#include "exporter/system/page_map.h"
 #include "exporter/system/safe_read.h"
 
 namespace pymalloc_exporter {
@@ -115,17 +116,36 @@ class TableSearch {
 
   // The one table, 0 if there is none or more than one.
   uintptr_t Run() {
-    for (const Range& segment : module_.writable) {
-      for (uintptr_t at = segment.start; at + sizeof(uintptr_t) <= segment.end;
-           at += sizeof(uintptr_t)) {
-        Consider(*reinterpret_cast<const uintptr_t*>(at));
-      }
-    }
+    for (const Range& segment : module_.writable) SearchSegment(segment);
     Flush();
     return tables_.size() == 1 ? tables_.front() : 0;
   }
 
  private:
+  // The interpreter has written the word at start-up, so it lies in a page that it wrote;
+  // looking at others would make them resident.
+  void SearchSegment(const Range& segment) {
+    constexpr uintptr_t kWindow = kWindowPages * kPageBytes;
+    bool written[kWindowPages];
+    for (uintptr_t at = segment.start & ~(kPageBytes - 1); at < segment.end; at += kWindow) {
+      uintptr_t pages = (std::min(at + kWindow, segment.end) - at + kPageBytes - 1) / kPageBytes;
+      std::fill_n(written, pages, true);
+      if (pages_known_) pages_.FindWritten(at, static_cast<int>(pages), written);
+      for (uintptr_t i = 0; i < pages; ++i) {
+        uintptr_t page = at + i * kPageBytes;
+        if (written[i]) SearchWords({std::max(page, segment.start),
+                                     std::min(page + kPageBytes, segment.end)});
+      }
+    }
+  }
+
+  void SearchWords(const Range& words) {
+    for (uintptr_t at = words.start; at + sizeof(uintptr_t) <= words.end;
+         at += sizeof(uintptr_t)) {
+      Consider(*reinterpret_cast<const uintptr_t*>(at));
+    }
+  }
+
   // Most words are ruled out by arithmetic; the rest is read in batches, safely.
   void Consider(uintptr_t word) {
     if (word == 0 || word % kMallocAlignment != 0 || module_.all.Holds(word)) return;
@@ -164,6 +184,8 @@ class TableSearch {
   std::vector<Range> mappings_;
   std::vector<PoolPlace> places_;
   SafeReader reader_;
+  PageMap pages_;
+  const bool pages_known_ = pages_.Open();
   uintptr_t candidates_[SafeReader::kMostAddresses];
   uintptr_t entries_[SafeReader::kMostAddresses];
   int count_ = 0;

@@ -8,9 +8,9 @@
 namespace pymalloc_exporter {
 namespace {
 
-constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kFileOrShared = uint64_t{1} << 61;
+constexpr uint64_t kPresent = uint64_t{1} << 63;
 constexpr uint64_t kSwapped = uint64_t{1} << 62;
-constexpr uint64_t kWindowPages = 512;
 
 }  // namespace
 
@@ -27,16 +27,29 @@ bool PageMap::AnySwapped(uintptr_t address, uint64_t bytes) const {
   uint64_t entries[kWindowPages];
   uint64_t end = (address + bytes + kPageBytes - 1) / kPageBytes;
   for (uint64_t page = address / kPageBytes; page < end;) {
-    uint64_t count = std::min(kWindowPages, end - page);
-    ssize_t wanted = static_cast<ssize_t>(count * sizeof *entries);
-    off_t offset = static_cast<off_t>(page * sizeof *entries);
-    if (pread(fd_, entries, count * sizeof *entries, offset) != wanted) return true;
-    for (uint64_t i = 0; i < count; ++i) {
+    int count = static_cast<int>(std::min<uint64_t>(kWindowPages, end - page));
+    if (!Read(page, count, entries)) return true;
+    for (int i = 0; i < count; ++i) {
       if (entries[i] & kSwapped) return true;
     }
-    page += count;
+    page += static_cast<uint64_t>(count);
   }
   return false;
+}
+
+void PageMap::FindWritten(uintptr_t address, int count, bool* written) const {
+  uint64_t entries[kWindowPages];
+  bool known = Read(address / kPageBytes, count, entries);
+  for (int i = 0; i < count; ++i) {
+    bool there = (entries[i] & (kPresent | kSwapped)) != 0;
+    written[i] = !known || (there && (entries[i] & kFileOrShared) == 0);
+  }
+}
+
+bool PageMap::Read(uint64_t page, int count, uint64_t* entries) const {
+  size_t bytes = static_cast<size_t>(count) * sizeof *entries;
+  off_t offset = static_cast<off_t>(page * sizeof *entries);
+  return pread(fd_, entries, bytes, offset) == static_cast<ssize_t>(bytes);
 }
 
 }  // namespace pymalloc_exporter

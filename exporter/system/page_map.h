@@ -1,6 +1,7 @@
 // The kernel's page map of the own process.
 //
-// Source: admin-guide/mm/pagemap.rst: 8 bytes a page; bit 62 swapped, bit 63 present.
+// Source: admin-guide/mm/pagemap.rst: 8 bytes a page; bit 61 file-backed or shared, bit 62
+// swapped, bit 63 present.
 // Thread safety: one thread. No GIL, no malloc. Reads windows of 2 MiB of addresses at most.
 
 #pragma once
@@ -8,6 +9,9 @@
 #include <cstdint>
 
 namespace pymalloc_exporter {
+
+inline constexpr uint64_t kPageBytes = 4096;
+inline constexpr int kWindowPages = 512;
 
 class PageMap {
  public:
@@ -22,7 +26,13 @@ class PageMap {
   // Whether a page of [address, address + bytes) is swapped out; true if it can't be told.
   bool AnySwapped(uintptr_t address, uint64_t bytes) const;
 
+  // Which of `count` pages (at most kWindowPages) from `address` on this process has written:
+  // present or swapped, and no longer a file's. All, if it can't be told.
+  void FindWritten(uintptr_t address, int count, bool* written) const;
+
  private:
+  bool Read(uint64_t page, int count, uint64_t* entries) const;
+
   int fd_ = -1;
 };
 
