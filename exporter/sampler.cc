@@ -20,7 +20,7 @@ constexpr Nanoseconds kFirstBeat = kSecond;
 constexpr Nanoseconds kBlindWait = 100 * kMillisecond;
 
 // The port is tried again after pauses that double between these.
-constexpr Nanoseconds kShortestServePause = kMillisecond;
+constexpr Nanoseconds kShortestServePause = 200 * kMicrosecond;
 constexpr Nanoseconds kLongestServePause = kSecond;
 
 // What lasts shorter (a leader on its way out, a moment of load) is not worth a line.

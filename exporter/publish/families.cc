@@ -11,6 +11,12 @@ FamilyBuilder::FamilyBuilder(size_t workers) : workers_(workers) {
 }
 
 void FamilyBuilder::SetWorker(const LiveSample& live) {
+  // The first worker has shown how many series each family has.
+  if (++workers_begun_ == 2) {
+    for (prometheus::MetricFamily& family : families_) {
+      family.metric.reserve(family.metric.size() * workers_);
+    }
+  }
   worker_labels_ = {{"app", live.sample.identity.app}, {"worker", std::to_string(live.worker)}};
 }
 
@@ -26,7 +32,6 @@ void FamilyBuilder::AddOfEndpoint(Metric metric, double value,
 void FamilyBuilder::Append(Metric metric, double value, size_t shared_labels,
                            std::initializer_list<ExtraLabel> extra) {
   prometheus::MetricFamily& family = families_[static_cast<int>(metric)];
-  if (family.metric.empty()) family.metric.reserve(workers_ * (extra.size() > 0 ? 4 : 1));
   prometheus::ClientMetric& series = family.metric.emplace_back();
   series.label.reserve(shared_labels + extra.size());
   for (size_t i = 0; i < shared_labels; ++i) series.label.push_back(worker_labels_[i]);

@@ -41,6 +41,7 @@ class FamilyBuilder {
               std::initializer_list<ExtraLabel> extra);
 
   size_t workers_;
+  size_t workers_begun_ = 0;
   std::vector<prometheus::ClientMetric::Label> worker_labels_;
   prometheus::MetricFamily families_[kMetricCount];
 };

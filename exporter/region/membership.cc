@@ -18,6 +18,11 @@ constexpr Nanoseconds kInfantWaits = 50 * kMillisecond;
 constexpr Nanoseconds kForkerWaits = 100 * kMillisecond;
 constexpr Nanoseconds kForkerFor = 60 * kSecond;
 
+// After the end of a leader the others try one after the other, by the number of their slot:
+// most of them then find a new one that listens already.
+constexpr Nanoseconds kTurnStep = 50 * kMicrosecond;
+constexpr Nanoseconds kLastTurn = 5 * kMillisecond;
+
 // Between tries while a leader is expected to show up.
 constexpr Nanoseconds kShortestPause = 300 * kMicrosecond;
 constexpr Nanoseconds kLongestPause = 20 * kMillisecond;
@@ -263,7 +268,7 @@ void Membership::LoseLeader(Nanoseconds now) {
     return;
   }
   Seek(now);
-  Try(now);
+  next_try_ = now + (slot_ == kNoSlot ? kLastTurn : std::min(slot_ * kTurnStep, kLastTurn));
 }
 
 // No place in a shared endpoint for now. A process that has no region serves itself alone; one
