@@ -22,7 +22,7 @@ finally:
     if os.environ.get("PYMALLOC_EXPORTER_LISTEN", "off") not in ("", "off"):
         sys.path.insert(0, os.path.dirname(os.path.dirname(_here)))
         try:
-            if sys.version_info < (3, 9):
+            if sys.version_info < (3, 9):  # noqa: UP036
                 raise ImportError("not built for Python " + sys.version.split()[0])
             __import__("pymalloc_exporter").start_from_environment(_log)
         except Exception as error:

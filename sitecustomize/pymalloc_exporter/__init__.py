@@ -47,13 +47,11 @@ def install(
     """
     from pymalloc_exporter import config
 
-    given = {"LISTEN": listen, "APP": app, "INTERVAL": interval, "DETAIL": detail}
+    given = {"LISTEN": listen, "INTERVAL": interval, "DETAIL": detail}
+    if app is not None:
+        given["APP"] = app
     settings = config.complete(
-        {
-            name: config.parse(name, str(value), name.lower())
-            for name, value in given.items()
-            if value is not None
-        }
+        {name: config.parse(name, str(value), name.lower()) for name, value in given.items()}
     )
     if settings is not None:
         _load_native().install(*settings)
@@ -61,7 +59,11 @@ def install(
 
 def start_from_environment(log: "Callable[[str], None]") -> None:
     """What sitecustomize calls; a bad value is a line for `log`. Else raises as install()."""
-    native = _load_native()
+    try:
+        native = _load_native()
+    except ImportError:
+        del sys.modules[__name__]  # another copy on the path may be built for this interpreter
+        raise
     if not native.may_install():
         return
     from pymalloc_exporter import config

@@ -37,7 +37,8 @@ class ShowVersion(argparse.Action):
     """Asks the native part for the version only when it is wanted."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(0, f"pymalloc-exporter {pymalloc_exporter.__version__}\n")
+        print(f"pymalloc-exporter {pymalloc_exporter.__version__}")
+        parser.exit()
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,15 +69,18 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def own_environment() -> dict[str, str]:
-    """The environment as it was given to us: an interpreter in the C locale sets LC_CTYPE."""
+    """The environment as it was given to us: in the C locale the interpreter sets LC_CTYPE."""
     environment = dict(os.environ)
     try:
         with open("/proc/self/environ", "rb") as file:
-            given = file.read()
+            given = os.fsdecode(file.read()).split("\0")
     except OSError:
         return environment
-    if not any(entry.startswith(b"LC_CTYPE=") for entry in given.split(b"\0")):
-        environment.pop("LC_CTYPE", None)
+    environment.pop("LC_CTYPE", None)
+    for entry in given:
+        name, _, value = entry.partition("=")
+        if name == "LC_CTYPE":
+            environment[name] = value
     return environment
 
 

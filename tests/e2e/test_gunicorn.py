@@ -11,6 +11,7 @@ import pytest
 from exposition import Scrape
 from interpreters import INTERPRETERS, MAIN
 from gunicorn_service import Service
+from processes import wait_until
 
 VARIANTS = {
     "sync": (),

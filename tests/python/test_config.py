@@ -1,0 +1,218 @@
+"""What the settings allow, and what becomes of values that they do not."""
+
+import os
+import subprocess
+import sys
+
+import pymalloc_exporter
+import pytest
+from pymalloc_exporter import config
+from starting import BOOTSTRAP, PACKAGE, environment, python
+
+LISTEN = {"PYMALLOC_EXPORTER_LISTEN": "127.0.0.1:9512", "PYMALLOC_EXPORTER_APP": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9512", ("127.0.0.1", 9512)),
+        ("0.0.0.0:1", ("0.0.0.0", 1)),
+        ("localhost:9512", ("127.0.0.1", 9512)),
+        (":65535", ("0.0.0.0", 65535)),
+        ("[::1]:9512", ("::1", 9512)),
+        ("[0:0:0:0:0:0:0:1]:9512", ("::1", 9512)),
+        ("off", None),
+    ],
+)
+def test_listen(text, address):
+    assert config.parse("LISTEN", text, "here") == address
+
+
+BAD_LISTEN = (
+    *("127.0.0.1", "9512", ":", "", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:-1"),
+    *("127.0.0.1: 9512", "127.0.0.1:+9512", "127.0.0.1:9_512", "127.0.0.1:\u0669\u0665"),
+    *("127.0.0.1:" + "9" * 5000, "127.0.0:9512", "127.0.0.256:9512", "127.0.0.010:9512"),
+    *("1.2.3.4.5:9512", "example.org:9512", "::1:9512", "[::1]9512", "[::1:9512", "[::g]:9512"),
+    *("[127.0.0.1]:9512", "[]:9512", "[::1%lo]:9512", "[::1\0]:9512", "http://127.0.0.1:9512"),
+    *("\u0661\u0662\u0667.0.0.1:9512", "127.0.0.1:9512/metrics", "OFF", "127.0.0.1\n:9512"),
+)
+BAD = (
+    *(("LISTEN", text, "HOST:PORT") for text in BAD_LISTEN),
+    *(
+        ("APP", text, "63 bytes")
+        for text in ("", "a\nb", "\x1b[31m", "a" * 64, "\u00fc" * 32, "\udcff")
+    ),
+    *(
+        ("INTERVAL", text, "0.001 to 3600")
+        for text in ("", "0", "-1", "0.0009", "3600.1", "nan", "inf", "5s", "1e999", "five")
+    ),
+    *(("DETAIL", text, "default or full") for text in ("", "Full", "default ", "all")),
+)
+
+
+@pytest.mark.parametrize(("name", "text", "allowed"), BAD, ids=lambda part: ascii(part)[:30])
+def test_bad_value_is_named_with_where_it_stands_and_what_is_allowed(name, text, allowed):
+    with pytest.raises(ValueError) as raised:
+        config.parse(name, text, "--where")
+    line = str(raised.value)
+    assert line.startswith(f"--where: {text[:100]!r}")
+    assert allowed in line
+    assert "\n" not in line
+    assert len(line) < 500
+
+
+@pytest.mark.parametrize("text", ["a", "a" * 63, "\u00fc" * 31, 'shop "2" \\ main'])
+def test_app(text):
+    assert config.parse("APP", text, "here") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0.001", 0.001), ("3600", 3600.0), ("1e1", 10.0), ("5", 5.0)]
+)
+def test_interval(text, seconds):
+    assert config.parse("INTERVAL", text, "here") == seconds
+
+
+# From the environment.
+
+
+def test_environment_gives_the_arguments_of_install():
+    given = {**LISTEN, "PYMALLOC_EXPORTER_INTERVAL": "0.5", "PYMALLOC_EXPORTER_DETAIL": "full"}
+    settings = ("127.0.0.1", 9512, "shop", 0.5, "full")
+    assert config.from_environment(given) == (settings, [])
+
+
+@pytest.mark.parametrize(
+    "empty", [{}, {"PYMALLOC_EXPORTER_INTERVAL": "", "PYMALLOC_EXPORTER_DETAIL": ""}]
+)
+def test_what_is_not_given_or_empty_is_at_its_default(empty):
+    settings = ("127.0.0.1", 9512, "shop", 5.0, "default")
+    assert config.from_environment({**LISTEN, **empty}) == (settings, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "instead"),
+    [
+        ("APP", "a\n", "named by its program"),
+        ("INTERVAL", "0", "using 5"),
+        ("DETAIL", "x", "using default"),
+    ],
+)
+def test_bad_value_in_the_environment_leaves_the_default(name, text, instead):
+    settings, (line,) = config.from_environment({**LISTEN, f"PYMALLOC_EXPORTER_{name}": text})
+    app = config.own_app() if name == "APP" else "shop"
+    assert settings == ("127.0.0.1", 9512, app, 5.0, "default")
+    assert line.startswith(f"PYMALLOC_EXPORTER_{name}: {text!r}")
+    assert line.endswith(f"; {instead}")
+
+
+def test_bad_address_in_the_environment_leaves_it_off():
+    settings, (line,) = config.from_environment({**LISTEN, "PYMALLOC_EXPORTER_LISTEN": "x"})
+    assert settings is None
+    assert line.endswith("; off")
+
+
+@pytest.mark.parametrize(
+    ("unknown", "meant"),
+    [
+        ("INTERVALL", "INTERVAL is"),
+        ("Listen", "LISTEN is"),
+        ("LSITEN", "LISTEN is"),
+        ("APP_NAME", "APP is"),
+        ("COLOUR", "LISTEN, PYMALLOC_EXPORTER_APP"),
+    ],
+)
+def test_unknown_variable_is_one_line_that_helps(unknown, meant):
+    settings, (line,) = config.from_environment({**LISTEN, f"PYMALLOC_EXPORTER_{unknown}": "1"})
+    assert settings is not None
+    assert line.startswith(f"'PYMALLOC_EXPORTER_{unknown}' is no setting")
+    assert f"PYMALLOC_EXPORTER_{meant}" in line
+
+
+def test_each_bad_variable_is_a_line_and_the_application_goes_on(free_port):
+    bad = {
+        "PYMALLOC_EXPORTER_LISTEN": f"127.0.0.1:{free_port}",
+        "PYMALLOC_EXPORTER_APP": "two\nlines",
+        "PYMALLOC_EXPORTER_INTERVAL": "often",
+        "PYMALLOC_EXPORTER_DETAIL": "more",
+        "PYMALLOC_EXPORTER_COLOUR": "red",
+    }
+    done = python("import sys; print('pymalloc_exporter._native' in sys.modules)", BOOTSTRAP, **bad)
+    assert (done.stdout, done.returncode) == ("True\n", 0)
+    lines = done.stderr.splitlines()
+    assert [line.split()[1].strip(":'") for line in lines] == list(bad)[1:]
+
+
+# The application's name.
+
+
+@pytest.mark.parametrize(
+    ("command", "app"),
+    [
+        ("gunicorn app:app", "gunicorn"),
+        ("/usr/local/bin/celery -A shop worker", "celery"),
+        ("./manage.py runserver", "manage"),
+        ("python -m gunicorn app:app", "gunicorn"),
+        ("/usr/bin/python3.13t -u -m http.server 80", "http.server"),
+        ("python3-dbg -Imgunicorn app:app", "gunicorn"),
+        ("python3 -W error -X dev -X utf8=1 srv/shop.py --debug", "shop"),
+        ("python3 --check-hash-based-pycs always /srv/shop.py", "shop"),
+        ("python3 -Werror /venv/bin/gunicorn app:app", "gunicorn"),
+        ("python3 /srv/shop/ -m x", "shop"),
+        ("python3 -- shop.py", "shop"),
+        ("python3 -c print() shop.py", "python"),
+        ("python3 -cpass shop.py", "python"),
+        ("python3 - shop.py", "python"),
+        ("python3 -m", "python"),
+        ("python3", "python"),
+        ("pythonic-server", "pythonic-server"),
+        ("", "python"),
+        ("a" * 64, "a" * 63),
+        ("\u00fc" * 32, "\u00fc" * 31),
+        ("sh\x1bop\udcff", "shop"),
+    ],
+)
+def test_app_is_named_by_its_command_line(command, app):
+    assert config.app_of(command.split()) == app
+    config.parse("APP", app, "here")
+
+
+def test_own_app_is_that_of_the_process(tmp_path):
+    script = tmp_path / "shop.py"
+    script.write_text("from pymalloc_exporter import config; print(config.own_app())")
+    done = subprocess.run(
+        [sys.executable, "-u", script],
+        env=environment(PACKAGE.parent),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("shop\n", "")
+
+
+# install().
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("listen", 9512), ("app", ""), ("interval", 0), ("detail", None)]
+)
+def test_install_refuses_a_bad_argument(argument, value):
+    with pytest.raises(ValueError, match=f"^{argument}: {str(value)!r} is not allowed"):
+        pymalloc_exporter.install(**{argument: value})
+
+
+def test_install_off_does_nothing():
+    count = len(os.listdir("/proc/self/task"))
+    pymalloc_exporter.install("off")
+    assert len(os.listdir("/proc/self/task")) == count
+
+
+def test_install_starts_it_once(free_port):
+    code = f"""
+import os, pymalloc_exporter
+for _ in range(2):
+    pymalloc_exporter.install("127.0.0.1:{free_port}", app="shop", interval=1, detail="full")
+    print(len(os.listdir("/proc/self/task")))
+"""
+    done = python(code, PACKAGE.parent)
+    assert (done.stdout, done.stderr, done.returncode) == ("2\n2\n", "", 0)
