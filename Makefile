@@ -4,8 +4,6 @@
 PYTHONS ?= $(shell tests/tools/find_interpreters)
 # The one that runs the tools, the demo and the end-to-end tests.
 PYTHON ?= $(lastword $(shell tests/tools/find_interpreters))
-# Of the same interpreter, so that `make demo` and `make test` share what they install.
-E2E_PYTHONS ?= $(PYTHON)
 DEMO_SECONDS ?=
 JOBS ?= $(shell nproc)
 
@@ -15,7 +13,7 @@ PACKAGE := $(BUILD)/package
 RUN := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help debian-packages setup build test test-unit test-python test-e2e demo bench wheel lint format clean
+.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e demo bench wheel lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
@@ -38,13 +36,20 @@ test-unit: build ## GoogleTest: the library without an interpreter
 	@echo "== GoogleTest"
 	@ctest --test-dir $(BUILD)/cmake --output-on-failure --parallel $(JOBS) --timeout 120
 
-test-python: build ## pytest under every interpreter found
+# One for each interpreter; the end-to-end tests run services in all of them.
+venvs: build
 	@for python in $(PYTHONS); do \
-	  $(RUN)/run_pytest $(BUILD) $(PACKAGE) $$python tests/python || exit 1; done
+	  $(RUN)/make_test_venv $(BUILD) $(PACKAGE) $$python >/dev/null || exit 1; done
 
-test-e2e: build ## real gunicorn, real Prometheus
-	@for python in $(E2E_PYTHONS); do \
-	  $(RUN)/run_pytest $(BUILD) $(PACKAGE) $$python tests/e2e || exit 1; done
+test-python: venvs ## pytest under every interpreter found
+	@for python in $(PYTHONS); do \
+	  echo "== pytest tests/python with $$python"; \
+	  $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $$python) -m pytest -q tests/python || exit 1; \
+	done
+
+test-e2e: venvs ## real gunicorn, real Prometheus
+	@echo "== pytest tests/e2e with $(PYTHON)"
+	@$$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/e2e
 
 demo: setup ## gunicorn with 4 workers under a load; ends with Ctrl-C or after DEMO_SECONDS
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
