@@ -33,8 +33,8 @@ void FillVersion(Identity* identity) {
   version.resize(version.find_first_of(" +"));
   CopyText(version, identity->version, "the interpreter's version");
   CopyText("CPython", identity->implementation, "the interpreter's name");
-  sscanf(version.c_str(), "%d.%d.%15s", &identity->version_major, &identity->version_minor,
-         identity->version_patchlevel);
+  sscanf(version.c_str(), "%d.%d.%15s", &identity->version_major,
+         &identity->version_minor, identity->version_patchlevel);
 }
 
 Settings MakeSettings(const std::string& host, int port, const std::string& app,
@@ -55,7 +55,8 @@ void Start(const Settings& settings) {
   process.Calibrate();
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc()};
   char error[200];
-  if (!Exporter::Instance().Start(settings, collectors, error)) throw std::runtime_error(error);
+  if (!Exporter::Instance().Start(settings, collectors, error))
+    throw std::runtime_error(error);
 }
 
 bool installed = false;  // in the main interpreter that lives now
@@ -123,7 +124,8 @@ py::dict Compare() {
   PymallocSample ours;
   OracleReading oracle;
   if (!ReadBoth(&text, &ours) || !ParseOracle(text, &oracle)) {
-    throw std::runtime_error("pymalloc cannot be compared: no oracle, or no arenas to walk");
+    throw std::runtime_error(
+        "pymalloc cannot be compared: no oracle, or no arenas to walk");
   }
   py::dict both;
   both["oracle"] = ToDict(oracle);
@@ -139,11 +141,12 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
   using namespace pymalloc_exporter;
   module.doc() = "The exporter's native part; use the package pymalloc_exporter.";
   module.attr("__version__") = PYMALLOC_EXPORTER_VERSION;
-  module.def("install", &Install, py::arg("host"), py::arg("port"), py::arg("app"),
-             py::arg("interval"), py::arg("detail"),
-             "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
-             "interval is in seconds. Does nothing where it runs already and in\n"
-             "sub-interpreters. Raises RuntimeError if it cannot.");
+  module.def(
+      "install", &Install, py::arg("host"), py::arg("port"), py::arg("app"),
+      py::arg("interval"), py::arg("detail"),
+      "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
+      "interval is in seconds. Does nothing where it runs already and in\n"
+      "sub-interpreters. Raises RuntimeError if it cannot.");
   module.def("may_install", &MayInstall,
              "Whether install() would do something: not in sub-interpreters, not twice.");
   module.def("compare", &Compare,
@@ -164,13 +167,14 @@ PyModuleDef_Slot inert_slots[] = {
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
     {0, nullptr}};
-PyModuleDef inert_module = {PyModuleDef_HEAD_INIT, "_native", nullptr, 0, inert_methods,
-                            inert_slots,           nullptr,   nullptr, nullptr};
+PyModuleDef inert_module = {
+    PyModuleDef_HEAD_INIT, "_native", nullptr, 0,      inert_methods,
+    inert_slots,           nullptr,   nullptr, nullptr};
 
 }  // namespace
 
-// To 3.11 pybind11 deadlocks in a sub-interpreter: it asks for the GIL, which the thread has,
-// by the main interpreter's thread state. There the module is one that does nothing.
+// To 3.11 pybind11 deadlocks in a sub-interpreter: it asks for the GIL, which the thread
+// has, by the main interpreter's thread state. There the module is one that does nothing.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__native() {
   return pymalloc_exporter::InMainInterpreter() ? PyInit__border()
                                                 : PyModuleDef_Init(&inert_module);

@@ -1,8 +1,9 @@
 // The exporter of this process: its settings, its one thread, and what forks do to it.
 //
-// No thread of ours exists while the process forks: a lock held by one would stay locked in
-// the child for ever, and later versions of CPython warn of forks with threads. So every
-// fork() stops the sampler (and with it the server), and parent and child start it again.
+// No thread of ours exists while the process forks: a lock held by one would stay locked
+// in the child for ever, and later versions of CPython warn of forks with threads. So
+// every fork() stops the sampler (and with it the server), and parent and child start it
+// again.
 //
 // Thread safety: any thread. The GIL is neither needed nor taken.
 
@@ -23,17 +24,20 @@ class Exporter {
   // The one of this process. Never destroyed.
   static Exporter& Instance();
 
-  // Begins to sample with `collectors`, which live for ever. Once a process: later calls do
-  // nothing. False with one line in `error` (at most 200 bytes) if there can be no thread.
-  bool Start(const Settings& settings, std::span<Collector* const> collectors, char* error);
+  // Begins to sample with `collectors`, which live for ever. Once a process: later calls
+  // do nothing. False with one line in `error` (at most 200 bytes) if there can be no
+  // thread.
+  bool Start(const Settings& settings, std::span<Collector* const> collectors,
+             char* error);
   bool started() const { return started_; }
 
-  // Between these two no thread of ours exists, in addition to the time of the fork itself.
+  // Between these two no thread of ours exists, in addition to the time of the fork
+  // itself.
   void Hold();
   void Release();
 
-  // The interpreter was finalized, which mostly precedes the end of the process (or, false,
-  // there is one again). Lets the leader tell an announced end from a sudden one.
+  // The interpreter was finalized, which mostly precedes the end of the process (or,
+  // false, there is one again). Lets the leader tell an announced end from a sudden one.
   void SetGoodbye(bool goodbye) { sampler_.SetGoodbye(goodbye); }
 
  private:

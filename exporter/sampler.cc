@@ -33,13 +33,15 @@ uint64_t RandomNonce() {
   uint64_t nonce = 0;
   if (getrandom(&nonce, sizeof nonce, GRND_NONBLOCK) != sizeof nonce) nonce = 0;
   // Before the kernel's pool is ready: unique on this machine is what matters.
-  if (nonce == 0) nonce = static_cast<uint64_t>(Now()) << 20 ^ static_cast<uint64_t>(getpid());
+  if (nonce == 0)
+    nonce = static_cast<uint64_t>(Now()) << 20 ^ static_cast<uint64_t>(getpid());
   return nonce;
 }
 
 }  // namespace
 
-void Sampler::Configure(const Settings& settings, std::span<Collector* const> collectors) {
+void Sampler::Configure(const Settings& settings,
+                        std::span<Collector* const> collectors) {
   settings_ = settings;
   for (Collector* collector : collectors) collectors_[collector_count_++] = collector;
   sample_.identity = settings.identity;
@@ -158,9 +160,9 @@ void Sampler::ReportMembership(Nanoseconds now) {
                       now - trouble_since_ >= kTroublePatience && !(reported_ & bit);
   if (!worth_a_line) return;
   reported_ |= bit;
-  LogLine("not part of the endpoint %s:%u: %s (held by process %d)", settings_.listen.host,
-          settings_.listen.port, kReasonNames[static_cast<int>(reason)],
-          membership_.holder_pid());
+  LogLine("not part of the endpoint %s:%u: %s (held by process %d)",
+          settings_.listen.host, settings_.listen.port,
+          kReasonNames[static_cast<int>(reason)], membership_.holder_pid());
 }
 
 void Sampler::Beat(Nanoseconds now) {
@@ -174,8 +176,8 @@ void Sampler::Beat(Nanoseconds now) {
 
 bool Sampler::Idle() {
   double used = Seconds(CLOCK_PROCESS_CPUTIME_ID) - OwnCpuSeconds();
-  bool idle = application_cpu_seconds_ >= 0 &&
-              used - application_cpu_seconds_ < kIdleCpuSeconds;
+  bool idle =
+      application_cpu_seconds_ >= 0 && used - application_cpu_seconds_ < kIdleCpuSeconds;
   if (!idle) application_cpu_seconds_ = used;
   return idle;
 }

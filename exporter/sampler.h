@@ -1,8 +1,9 @@
 // The sampler: looks at the process every interval and keeps its place among the others.
 //
-// Thread safety: Run() is the thread's; Configure, NoteFork and BecomeChild are called while
-// it does not run; stop() and SetGoodbye() on any thread. In Run(): no GIL, no malloc except
-// by the HTTP server while this process leads, no descriptor of the application's.
+// Thread safety: Run() is the thread's; Configure, NoteFork and BecomeChild are called
+// while it does not run; stop() and SetGoodbye() on any thread. In Run(): no GIL, no
+// malloc except by the HTTP server while this process leads, no descriptor of the
+// application's.
 
 #pragma once
 

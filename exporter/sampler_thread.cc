@@ -13,7 +13,8 @@
 namespace pymalloc_exporter {
 namespace {
 
-// Of our own, so that neither a large default nor a small one of the application's matters.
+// Of our own, so that neither a large default nor a small one of the application's
+// matters.
 constexpr size_t kStackBytes = 512 * 1024;
 constexpr size_t kGuardBytes = 4096;
 
@@ -45,7 +46,8 @@ class AllSignalsBlocked {
 // A joined thread may still be listed, and counted, for a moment.
 void WaitUntilVanished(pid_t thread) {
   Nanoseconds deadline = Now() + kVanishPatience;
-  for (int i = 0; syscall(SYS_tgkill, getpid(), thread, 0) == 0 && Now() < deadline; ++i) {
+  for (int i = 0; syscall(SYS_tgkill, getpid(), thread, 0) == 0 && Now() < deadline;
+       ++i) {
     // It is all but gone; a timer would wait for longer than it takes.
     i < kYields ? static_cast<void>(sched_yield()) : Sleep(50 * kMicrosecond);
   }
@@ -73,7 +75,8 @@ bool SamplerThread::Create() {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   if (stack_ != nullptr) {
-    pthread_attr_setstack(&attributes, static_cast<char*>(stack_) + kGuardBytes, kStackBytes);
+    pthread_attr_setstack(&attributes, static_cast<char*>(stack_) + kGuardBytes,
+                          kStackBytes);
   }
   int failed = pthread_create(&handle_, &attributes, Main, this);
   // A library with very large thread-local data: the system's default stack holds it.
@@ -96,7 +99,8 @@ bool SamplerThread::Start() {
 
 bool SamplerThread::Join() {
   timespec deadline = ToTimespec(Now() + kStopPatience);
-  if (pthread_clockjoin_np(handle_, nullptr, CLOCK_MONOTONIC, &deadline) != 0) return false;
+  if (pthread_clockjoin_np(handle_, nullptr, CLOCK_MONOTONIC, &deadline) != 0)
+    return false;
   WaitUntilVanished(id_);
   exists_ = false;
   return true;

@@ -72,8 +72,8 @@ bool ArenaRegistry::HandOver(uintptr_t base) {
 }
 
 uintptr_t ArenaRegistry::BeginRead(const Cell& cell, uintptr_t base) {
-  // Both sides are sequentially consistent: either the free sees what is read here, or this
-  // load sees that the arena is gone.
+  // Both sides are sequentially consistent: either the free sees what is read here, or
+  // this load sees that the arena is gone.
   reading_.store(base);
   uintptr_t entry = cell.load();
   return Base(entry) == base ? entry : 0;

@@ -1,14 +1,15 @@
 // Which arenas exist: a registry of our own, fed by the arena allocator hook.
 //
-// A radix tree over addresses, so that inserting, removing and finding take a few loads and
-// no lock. Its nodes come from mmap, one for each 256 MiB of addresses in use, and are never
-// given back. Two arenas never share a cell: the smallest are 256 KiB long.
+// A radix tree over addresses, so that inserting, removing and finding take a few loads
+// and no lock. Its nodes come from mmap, one for each 256 MiB of addresses in use, and
+// are never given back. Two arenas never share a cell: the smallest are 256 KiB long.
 //
-// Reading an arena and unmapping it are kept apart by a hand-over: the reader publishes the
-// one arena it reads (BeginRead); a free of that very arena leaves the unmapping to the
-// reader (Remove says so), every other free goes ahead at once. Nobody waits.
+// Reading an arena and unmapping it are kept apart by a hand-over: the reader publishes
+// the one arena it reads (BeginRead); a free of that very arena leaves the unmapping to
+// the reader (Remove says so), every other free goes ahead at once. Nobody waits.
 //
-// Thread safety: Insert and Remove on any thread. One reader at a time. No GIL, no malloc.
+// Thread safety: Insert and Remove on any thread. One reader at a time. No GIL, no
+// malloc.
 
 #pragma once
 
@@ -22,17 +23,18 @@ namespace pymalloc_exporter {
 class ArenaRegistry {
  public:
   // The state of a registered arena, kept in the low bits of its address.
-  static constexpr uintptr_t kVerified = 1;       // it holds pools
-  static constexpr uintptr_t kForeign = 2;        // of an arena's size, but no arena
-  static constexpr uintptr_t kSubinterpreter = 4;  // allocated by another than the main one
+  static constexpr uintptr_t kVerified = 1;  // it holds pools
+  static constexpr uintptr_t kForeign = 2;   // of an arena's size, but no arena
+  static constexpr uintptr_t kSubinterpreter =
+      4;  // allocated by another than the main one
   static constexpr uintptr_t kStateMask = 0xfff;
 
   using Cell = std::atomic<uintptr_t>;
 
   static uintptr_t Base(uintptr_t entry) { return entry & ~kStateMask; }
 
-  // Registers the arena at `base` (page-aligned) with `state`; false if memory for a node was
-  // refused: from then on the registry is not complete.
+  // Registers the arena at `base` (page-aligned) with `state`; false if memory for a node
+  // was refused: from then on the registry is not complete.
   bool Insert(uintptr_t base, uintptr_t state);
 
   // The entry of `base`, 0 if there is none.
@@ -78,7 +80,6 @@ class ArenaRegistry {
   };
 
   Cell* CellOf(uintptr_t base, bool create);
-
 
   std::atomic<Middle*> root_[kFanout] = {};
   std::atomic<uintptr_t> reading_{0};  // base, or base | 1 once it was handed over

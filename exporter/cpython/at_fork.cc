@@ -1,7 +1,6 @@
-#include <Python.h>
-
 #include "exporter/cpython/at_fork.h"
 
+#include <Python.h>
 #include <unistd.h>
 
 #include "exporter/cpython/layout.h"
@@ -17,8 +16,8 @@ constexpr Nanoseconds kPatience = 50 * kMillisecond;
 const void* forking_frame;
 Nanoseconds forked_at;
 
-// Runs in the main thread between two bytecodes: as soon as the frame that called os.fork()
-// executes again, the call has returned and the threads were counted.
+// Runs in the main thread between two bytecodes: as soon as the frame that called
+// os.fork() executes again, the call has returned and the threads were counted.
 int ReleaseOnceReturned(void*) {
   bool returned = pymalloc_exporter_current_frame() == forking_frame;
   bool waited = Now() - forked_at > kPatience;
@@ -31,8 +30,8 @@ int ReleaseOnceReturned(void*) {
 void ReleaseLater() {
   forking_frame = pymalloc_exporter_current_frame();
   forked_at = Now();
-  // Only the main thread runs pending calls; where another one forks there are two threads,
-  // with us or without.
+  // Only the main thread runs pending calls; where another one forks there are two
+  // threads, with us or without.
   bool main_thread = gettid() == getpid();
   if (!main_thread || Py_AddPendingCall(ReleaseOnceReturned, nullptr) != 0) {
     Exporter::Instance().Release();

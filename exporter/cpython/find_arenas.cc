@@ -24,7 +24,7 @@ struct ArenaObject {
 static_assert(sizeof(ArenaObject) == 48);
 
 constexpr uint32_t kArenaIndexOffset = 32;  // in a pool header
-constexpr size_t kFirstTableEntries = 16;   // INITIAL_ARENA_OBJECTS; it doubles from there
+constexpr size_t kFirstTableEntries = 16;  // INITIAL_ARENA_OBJECTS; it doubles from there
 constexpr size_t kMallocAlignment = 16;
 
 struct Range {
@@ -47,11 +47,12 @@ int VisitModule(dl_phdr_info* info, size_t, void* data) {
   auto* search = static_cast<ModuleSearch*>(data);
   Module module;
   for (int i = 0; i < info->dlpi_phnum; ++i) {
-    const ElfW(Phdr)& header = info->dlpi_phdr[i];
+    const ElfW(Phdr) & header = info->dlpi_phdr[i];
     if (header.p_type != PT_LOAD) continue;
     uintptr_t start = info->dlpi_addr + header.p_vaddr;
     Range segment{start, start + header.p_memsz};
-    module.all = {std::min(module.all.start, start), std::max(module.all.end, segment.end)};
+    module.all = {std::min(module.all.start, start),
+                  std::max(module.all.end, segment.end)};
     if (header.p_flags & PF_W) module.writable.push_back(segment);
   }
   if (!module.all.Holds(search->code)) return 0;
@@ -65,8 +66,8 @@ Module FindModule(uintptr_t code) {
   return search.module;
 }
 
-// The readable and writable mappings outside `module`, in order of addresses: where a table
-// that came from malloc can be.
+// The readable and writable mappings outside `module`, in order of addresses: where a
+// table that came from malloc can be.
 std::vector<Range> HeapMappings(const Module& module) {
   std::vector<Range> mappings;
   FILE* file = fopen("/proc/self/maps", "re");
@@ -85,9 +86,11 @@ std::vector<Range> HeapMappings(const Module& module) {
 }
 
 bool Readable(const std::vector<Range>& mappings, uintptr_t address, size_t bytes) {
-  auto after = std::upper_bound(mappings.begin(), mappings.end(), address,
-                                [](uintptr_t a, const Range& range) { return a < range.end; });
-  return after != mappings.end() && after->Holds(address) && address + bytes <= after->end;
+  auto after =
+      std::upper_bound(mappings.begin(), mappings.end(), address,
+                       [](uintptr_t a, const Range& range) { return a < range.end; });
+  return after != mappings.end() && after->Holds(address) &&
+         address + bytes <= after->end;
 }
 
 struct PoolPlace {
@@ -127,14 +130,17 @@ class TableSearch {
   void SearchSegment(const Range& segment) {
     constexpr uintptr_t kWindow = kWindowPages * kPageBytes;
     bool written[kWindowPages];
-    for (uintptr_t at = segment.start & ~(kPageBytes - 1); at < segment.end; at += kWindow) {
-      uintptr_t pages = (std::min(at + kWindow, segment.end) - at + kPageBytes - 1) / kPageBytes;
+    for (uintptr_t at = segment.start & ~(kPageBytes - 1); at < segment.end;
+         at += kWindow) {
+      uintptr_t pages =
+          (std::min(at + kWindow, segment.end) - at + kPageBytes - 1) / kPageBytes;
       std::fill_n(written, pages, true);
       if (pages_known_) pages_.FindWritten(at, static_cast<int>(pages), written);
       for (uintptr_t i = 0; i < pages; ++i) {
         uintptr_t page = at + i * kPageBytes;
-        if (written[i]) SearchWords({std::max(page, segment.start),
-                                     std::min(page + kPageBytes, segment.end)});
+        if (written[i])
+          SearchWords(
+              {std::max(page, segment.start), std::min(page + kPageBytes, segment.end)});
       }
     }
   }
@@ -163,7 +169,8 @@ class TableSearch {
     for (int i = 0; i < count_; ++i) {
       bool fits = readable[i] && Describes(arenas[i], places_.front().pool, geometry_) &&
                   HoldsAll(candidates_[i]);
-      if (fits && std::find(tables_.begin(), tables_.end(), candidates_[i]) == tables_.end()) {
+      if (fits &&
+          std::find(tables_.begin(), tables_.end(), candidates_[i]) == tables_.end()) {
         tables_.push_back(candidates_[i]);
       }
     }
@@ -192,12 +199,13 @@ class TableSearch {
   std::vector<uintptr_t> tables_;
 };
 
-// Bytes of the block at `memory`, which PyMem_RawRealloc gave. Its debug layer puts 16 bytes
-// before a block: the size, big-endian, the letter of the domain, and seven times 0xfd.
+// Bytes of the block at `memory`, which PyMem_RawRealloc gave. Its debug layer puts 16
+// bytes before a block: the size, big-endian, the letter of the domain, and seven times
+// 0xfd.
 size_t BlockBytes(uintptr_t memory) {
   const auto* before = reinterpret_cast<const unsigned char*>(memory);
-  bool debug = before[-8] == 'r' && std::all_of(before - 7, before,
-                                                [](unsigned char c) { return c == 0xfd; });
+  bool debug = before[-8] == 'r' &&
+               std::all_of(before - 7, before, [](unsigned char c) { return c == 0xfd; });
   if (!debug) return malloc_usable_size(reinterpret_cast<void*>(memory));
   size_t bytes = 0;
   for (int i = -16; i < -8; ++i) bytes = bytes << 8 | before[i];

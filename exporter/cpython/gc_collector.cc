@@ -16,8 +16,8 @@ GcSample GcCollector::Read() const {
 }
 
 Reason GcCollector::Collect(Sample& sample, const StopFlag&) noexcept {
-  // Published before the state is looked at: either End() sees it and waits, or it has set
-  // the state already.
+  // Published before the state is looked at: either End() sees it and waits, or it has
+  // set the state already.
   reading_ = true;
   Reason state = state_;
   if (state == Reason::kNone) sample.gc = Read();

@@ -1,8 +1,9 @@
-// The garbage collector's counters, read from the main interpreter's state without the GIL.
+// The garbage collector's counters, read from the main interpreter's state without the
+// GIL.
 //
-// Source: struct gc_generation_stats[3] (Include/internal/pycore_gc.h); its place is proven
-// against gc.get_stats() at install (install.cc).
-// Thread safety: Collect on the sampler's thread; Begin and End under the GIL.
+// Source: struct gc_generation_stats[3] (Include/internal/pycore_gc.h); its place is
+// proven against gc.get_stats() at install (install.cc). Thread safety: Collect on the
+// sampler's thread; Begin and End under the GIL.
 
 #pragma once
 
@@ -18,8 +19,8 @@ class GcCollector final : public Collector {
   CollectorId id() const override { return CollectorId::kGc; }
   Reason Collect(Sample& sample, const StopFlag& stop) noexcept override;
 
-  // `stats`: 3 generations of collections, collected, uncollectable. It has to stay readable
-  // until End(): the main interpreter's state does.
+  // `stats`: 3 generations of collections, collected, uncollectable. It has to stay
+  // readable until End(): the main interpreter's state does.
   void Begin(const volatile uint64_t* stats) { stats_ = stats; }
   void SetState(Reason state) { state_ = state; }
   // From now on the state is not looked at; returns when it is not being looked at.

@@ -1,7 +1,6 @@
-#include <Python.h>
-
 #include "exporter/cpython/install.h"
 
+#include <Python.h>
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -25,7 +24,9 @@ constexpr size_t kLargestSmallRequest = 480;
 
 const PymallocExporterLayout& Layout() { return pymalloc_exporter_layout; }
 
-PoolGeometry Geometry() { return PoolGeometry(Layout().arena_bytes, Layout().pool_bytes); }
+PoolGeometry Geometry() {
+  return PoolGeometry(Layout().arena_bytes, Layout().pool_bytes);
+}
 
 void* HookAllocate(void*, size_t bytes) {
   return Pymalloc().OnAllocate(bytes, pymalloc_exporter_on_main_heap());
@@ -50,8 +51,8 @@ bool HookOnRecord() {
 bool RecordIsRight(const PyObjectArenaAllocator& current) {
   auto* record = static_cast<const volatile PyObjectArenaAllocator*>(
       pymalloc_exporter_arena_allocator());
-  return record != nullptr && record->ctx == current.ctx && record->alloc == current.alloc &&
-         record->free == current.free;
+  return record != nullptr && record->ctx == current.ctx &&
+         record->alloc == current.alloc && record->free == current.free;
 }
 
 uintptr_t InterpreterCode() { return reinterpret_cast<uintptr_t>(&PyObject_Malloc); }
@@ -69,7 +70,8 @@ class BlockOfEachClass {
   BlockOfEachClass() {
     for (size_t i = 0; i < blocks_.size(); ++i) {
       size_t bytes = (i + 1) * kSizeClassStepBytes;
-      void* block = PyObject_Malloc(bytes < kLargestSmallRequest ? bytes : kLargestSmallRequest);
+      void* block =
+          PyObject_Malloc(bytes < kLargestSmallRequest ? bytes : kLargestSmallRequest);
       blocks_[i] = reinterpret_cast<uintptr_t>(block);
       complete_ = complete_ && block != nullptr;
     }
@@ -95,7 +97,8 @@ void Retire(PyObject* keeper) {
 
 bool UsesPymalloc() {
   const char* name = _PyMem_GetCurrentAllocatorName();
-  // No name: somebody wraps an allocator (tracemalloc does); what is behind it is looked for.
+  // No name: somebody wraps an allocator (tracemalloc does); what is behind it is looked
+  // for.
   return name == nullptr || strncmp(name, "pymalloc", strlen("pymalloc")) == 0;
 }
 
@@ -146,7 +149,8 @@ Reason InstallPymalloc() {
     if (!probe.complete()) return Reason::kOutOfMemory;
     Reason hooked = InstallHook();
     if (hooked != Reason::kNone) return hooked;
-    std::vector<uintptr_t> arenas = FindArenas(InterpreterCode(), probe.blocks(), Geometry());
+    std::vector<uintptr_t> arenas =
+        FindArenas(InterpreterCode(), probe.blocks(), Geometry());
     if (arenas.empty()) return Reason::kArenasNotFound;
     for (uintptr_t base : arenas) Pymalloc().Adopt(base);
   }
@@ -188,7 +192,8 @@ bool GcAgrees(PyObject* gc) {
     bool read = ReadCounter(stats.get(), i, "collections", &theirs.collections) &&
                 ReadCounter(stats.get(), i, "collected", &theirs.collected) &&
                 ReadCounter(stats.get(), i, "uncollectable", &theirs.uncollectable);
-    if (!read || mine.collections != theirs.collections || mine.collected != theirs.collected ||
+    if (!read || mine.collections != theirs.collections ||
+        mine.collected != theirs.collected ||
         mine.uncollectable != theirs.uncollectable) {
       return false;
     }
@@ -196,7 +201,8 @@ bool GcAgrees(PyObject* gc) {
   return true;
 }
 
-// Equal before and after a collection of the youngest, so that zeros elsewhere cannot pass.
+// Equal before and after a collection of the youngest, so that zeros elsewhere cannot
+// pass.
 Reason ProveGc(PyObject* gc) {
   if (!GcAgrees(gc)) return Reason::kOracleMismatch;
   uint64_t before = Gc().Read().generations[0].collections;
@@ -239,8 +245,8 @@ void InstallCollectors() {
 
 bool InMainInterpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
 
-// The interpreter's own dict is cleared under the GIL, before arenas are freed wholesale and
-// before 3.12 and later forget the hook.
+// The interpreter's own dict is cleared under the GIL, before arenas are freed wholesale
+// and before 3.12 and later forget the hook.
 bool RetireAtFinalization(void (*ended)()) {
   PyObject* keeper = PyCapsule_New(reinterpret_cast<void*>(ended), kKeeperName, Retire);
   if (keeper == nullptr) return false;

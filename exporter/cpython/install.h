@@ -1,5 +1,5 @@
-// The interpreter's side of the exporter: finds what the collectors read, proves it on the
-// running interpreter, and puts the collectors into service or says why not.
+// The interpreter's side of the exporter: finds what the collectors read, proves it on
+// the running interpreter, and puts the collectors into service or says why not.
 //
 // All functions run under the GIL of the main interpreter. May allocate and call Python.
 
@@ -20,13 +20,13 @@ GcCollector& Gc();
 // Whether the calling thread runs the main interpreter: the exporter is one a process.
 bool InMainInterpreter();
 
-// Installs the arena hook (once a process), finds the arenas that exist, and compares each
-// collector with its oracle. A collector that fails is down with its reason; no error.
-// Called again by each new main interpreter of the process.
+// Installs the arena hook (once a process), finds the arenas that exist, and compares
+// each collector with its oracle. A collector that fails is down with its reason; no
+// error. Called again by each new main interpreter of the process.
 void InstallCollectors();
 
-// Calls `ended` when this interpreter is finalized, after the collectors have let go of it:
-// nothing of it is read from then on. False with a Python exception set.
+// Calls `ended` when this interpreter is finalized, after the collectors have let go of
+// it: nothing of it is read from then on. False with a Python exception set.
 bool RetireAtFinalization(void (*ended)());
 
 // The text of the oracle and a walk of ours, with nothing run between the two; false if

@@ -1,8 +1,8 @@
 /* What differs between versions of CPython: all of it, and nothing else.
  *
- * Filled in at build time from the interpreter's own headers; README.md beside this file is
- * the contract for a new version. Nothing here is believed: install.cc proves each figure
- * on the running interpreter before a collector uses it.
+ * Filled in at build time from the interpreter's own headers; README.md beside this file
+ * is the contract for a new version. Nothing here is believed: install.cc proves each
+ * figure on the running interpreter before a collector uses it.
  */
 
 #ifndef PYMALLOC_EXPORTER_CPYTHON_LAYOUT_H_
@@ -15,18 +15,18 @@
 extern "C" {
 #endif
 
-/* When the interpreter counts the threads of a process that forked (and warns of more than
- * one): our threads must not be back before. */
+/* When the interpreter counts the threads of a process that forked (and warns of more
+ * than one): our threads must not be back before. */
 enum PymallocExporterForkCount {
-  kForkIsNotCounted,      /* to 3.11 */
-  kCountedBeforeHooks,    /* 3.12: before the after_in_parent hooks */
-  kCountedAfterHooks      /* 3.13: after them, when os.fork() returns */
+  kForkIsNotCounted,   /* to 3.11 */
+  kCountedBeforeHooks, /* 3.12: before the after_in_parent hooks */
+  kCountedAfterHooks   /* 3.13: after them, when os.fork() returns */
 };
 
 struct PymallocExporterLayout {
   uint32_t arena_bytes;
   uint32_t pool_bytes;
-  int free_threaded;  /* this build has no pymalloc */
+  int free_threaded; /* this build has no pymalloc */
   enum PymallocExporterForkCount fork_count;
   /* struct gc_generation_stats[3] in PyInterpreterState: three Py_ssize_t each,
    * collections, collected, uncollectable. */
@@ -39,15 +39,15 @@ extern const struct PymallocExporterLayout pymalloc_exporter_layout;
  * heap, of which the oracle speaks. Any thread, with or without the GIL. */
 int pymalloc_exporter_on_main_heap(void);
 
-/* The interpreter's own record of its arena allocator (a PyObjectArenaAllocator), which can be
- * looked at without the lock that PyObject_GetArenaAllocator() takes from 3.12 on. NULL to
- * 3.11, where it takes none. */
-const volatile void *pymalloc_exporter_arena_allocator(void);
+/* The interpreter's own record of its arena allocator (a PyObjectArenaAllocator), which
+ * can be looked at without the lock that PyObject_GetArenaAllocator() takes from 3.12 on.
+ * NULL to 3.11, where it takes none. */
+const volatile void* pymalloc_exporter_arena_allocator(void);
 
-/* What the calling thread executes: its innermost Python frame. Equal values of one thread
- * mean the same frame as long as that has not returned. Under the GIL. NULL to 3.12, where
- * nobody needs it. */
-const void *pymalloc_exporter_current_frame(void);
+/* What the calling thread executes: its innermost Python frame. Equal values of one
+ * thread mean the same frame as long as that has not returned. Under the GIL. NULL
+ * to 3.12, where nobody needs it. */
+const void* pymalloc_exporter_current_frame(void);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,8 @@ bool TakeNumber(std::string_view* text, uint64_t* value) {
   if (at == text->size()) return false;
   *value = 0;
   for (; at < text->size() && (IsDigit((*text)[at]) || (*text)[at] == ','); ++at) {
-    if ((*text)[at] != ',') *value = *value * 10 + static_cast<uint64_t>((*text)[at] - '0');
+    if ((*text)[at] != ',')
+      *value = *value * 10 + static_cast<uint64_t>((*text)[at] - '0');
   }
   text->remove_prefix(at);
   return true;

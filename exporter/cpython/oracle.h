@@ -1,4 +1,5 @@
-// What the interpreter itself says of its arenas: the text of _PyObject_DebugMallocStats().
+// What the interpreter itself says of its arenas: the text of
+// _PyObject_DebugMallocStats().
 //
 // Exported by CPython 3.8 to 3.15. The same lines in all of them: a table of size classes
 // (class, size, pools, blocks in use, blocks free), then "# name = number" with commas.

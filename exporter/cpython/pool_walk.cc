@@ -8,8 +8,8 @@ namespace {
 constexpr int kReadAttempts = 3;
 constexpr uint64_t kBandPercent = 10;
 
-// How many pools ahead headers are asked for. All headers of an arena fall into one set of a
-// first-level cache, which holds some 8 to 12: more would drive each other out.
+// How many pools ahead headers are asked for. All headers of an arena fall into one set
+// of a first-level cache, which holds some 8 to 12: more would drive each other out.
 constexpr uint64_t kPrefetchDistance = 12;
 
 struct PoolHeader {
@@ -43,14 +43,16 @@ inline PoolReading ReadOnce(const PoolHeader& pool, const PoolGeometry& geometry
   uint32_t live_blocks = Load(pool.live_blocks);
   uint32_t size_class = Load(pool.size_class);
   if (last_offset == 0) return {PoolKind::kUncarved, 0, 0};
-  bool sound = size_class < kSizeClasses && last_offset == geometry.last_offset[size_class] &&
+  bool sound = size_class < kSizeClasses &&
+               last_offset == geometry.last_offset[size_class] &&
                live_blocks <= geometry.capacity[size_class];
   if (!sound) return {PoolKind::kUnreadable, 0, 0};
   return {live_blocks == 0 ? PoolKind::kFree : PoolKind::kUsed, size_class, live_blocks};
 }
 
 // A pool that changes its size class right now makes sense a moment later.
-[[gnu::noinline]] PoolReading ReadAgain(const PoolHeader& pool, const PoolGeometry& geometry) {
+[[gnu::noinline]] PoolReading ReadAgain(const PoolHeader& pool,
+                                        const PoolGeometry& geometry) {
   PoolReading reading = ReadOnce(pool, geometry);
   for (int i = 2; reading.kind == PoolKind::kUnreadable && i < kReadAttempts; ++i) {
     reading = ReadOnce(pool, geometry);
@@ -137,7 +139,8 @@ void TallyArena(uintptr_t base, const PoolGeometry& geometry, PoolTally& tally) 
   ++tally.arenas_by_occupancy[OccupancyBand(live_bytes, usable_bytes)];
 }
 
-void FillPymalloc(const PoolTally& tally, const PoolGeometry& geometry, PymallocSample& out) {
+void FillPymalloc(const PoolTally& tally, const PoolGeometry& geometry,
+                  PymallocSample& out) {
   out.arena_size_bytes = geometry.arena_bytes;
   out.pool_size_bytes = geometry.pool_bytes;
   out.arenas = tally.arenas;

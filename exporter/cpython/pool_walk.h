@@ -6,10 +6,11 @@
 //    8 pointer first free block      36 uint32  size class
 //   16 pointer next pool             40 uint32  offset of the next block not yet carved
 //   24 pointer previous pool         44 uint32  largest such offset
-// Pools lie on multiples of their size and are carved from the arena in address order. The
-// last word is not zero once a pool is carved; fresh memory reads as zero.
+// Pools lie on multiples of their size and are carved from the arena in address order.
+// The last word is not zero once a pool is carved; fresh memory reads as zero.
 //
-// Thread safety: pure functions over memory that has to stay mapped while they run. No GIL.
+// Thread safety: pure functions over memory that has to stay mapped while they run. No
+// GIL.
 
 #pragma once
 
@@ -30,7 +31,7 @@ struct PoolGeometry {
   uint32_t pool_bytes;
   std::array<uint32_t, kSizeClasses> capacity;     // blocks in a pool
   std::array<uint32_t, kSizeClasses> last_offset;  // largest offset of a block to carve
-  std::array<uint32_t, kSizeClasses> remainder;    // bytes of a pool that no block can use
+  std::array<uint32_t, kSizeClasses> remainder;  // bytes of a pool that no block can use
 };
 
 // What a walk adds up.
@@ -60,7 +61,9 @@ ArenaKind ClassifyArena(uintptr_t base, const PoolGeometry& geometry);
 // them, and stops at the first pool that is not carved.
 void TallyArena(uintptr_t base, const PoolGeometry& geometry, PoolTally& tally);
 
-// The rows that follow from a tally. arenas_highwater, _allocated and _freed stay as they are.
-void FillPymalloc(const PoolTally& tally, const PoolGeometry& geometry, PymallocSample& out);
+// The rows that follow from a tally. arenas_highwater, _allocated and _freed stay as they
+// are.
+void FillPymalloc(const PoolTally& tally, const PoolGeometry& geometry,
+                  PymallocSample& out);
 
 }  // namespace pymalloc_exporter

@@ -116,7 +116,8 @@ bool PymallocCollector::Walk(Scope scope, const StopFlag& stop, PymallocSample& 
     entry = registry_.BeginRead(cell, base);
     if (entry != 0 && Verify(cell, entry)) TallyArena(base, *geometry_, tally);
     if (registry_.EndRead()) {
-      source_.release(source_.context, reinterpret_cast<void*>(base), geometry_->arena_bytes);
+      source_.release(source_.context, reinterpret_cast<void*>(base),
+                      geometry_->arena_bytes);
     }
     whole = !stop && state_ != Reason::kInterpreterGone;
     return whole;
@@ -135,7 +136,8 @@ bool PymallocCollector::AnyArenaSwapped(const StopFlag& stop) {
   if (!pages.Open()) return true;
   bool swapped = false;
   registry_.ForEach([&](ArenaRegistry::Cell&, uintptr_t entry) {
-    swapped = stop || pages.AnySwapped(ArenaRegistry::Base(entry), geometry_->arena_bytes);
+    swapped =
+        stop || pages.AnySwapped(ArenaRegistry::Base(entry), geometry_->arena_bytes);
     return !swapped;
   });
   return swapped;

@@ -1,8 +1,9 @@
 // The collector of pymalloc's arenas, and the arena allocator's hook that feeds it.
 //
-// The hook is called once an arena, not once an object: by any thread, with or without the
-// GIL, by several interpreters at once, and also for memory that is no arena (data stack
-// chunks from 3.11 on), which may have an arena's size. What holds pools is found by looking.
+// The hook is called once an arena, not once an object: by any thread, with or without
+// the GIL, by several interpreters at once, and also for memory that is no arena (data
+// stack chunks from 3.11 on), which may have an arena's size. What holds pools is found
+// by looking.
 //
 // Thread safety: OnAllocate and OnFree on any thread; Collect and Compare one at a time,
 // which they see to themselves; the rest under the GIL. No malloc.
@@ -46,7 +47,8 @@ class PymallocCollector final : public Collector {
   void* OnAllocate(size_t bytes, bool main_interpreter);
   void OnFree(void* memory, size_t bytes);
 
-  // At install: begin anew with this build's sizes and source; then the arenas that exist.
+  // At install: begin anew with this build's sizes and source; then the arenas that
+  // exist.
   void Begin(const PoolGeometry& geometry, const ArenaSource& source);
   void Adopt(uintptr_t base);
   void SetHistory(const ArenaHistory& history);

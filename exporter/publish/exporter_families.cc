@@ -11,7 +11,8 @@ void AddCollector(CollectorId id, const CollectorStatus& status, FamilyBuilder& 
   const char* name = kCollectorNames[static_cast<int>(id)];
   builder.Add(Metric::kCollectorUp, status.up(), {{"collector", name}});
   builder.Add(Metric::kCollectorDuration, status.duration_seconds, {{"collector", name}});
-  builder.Add(Metric::kCollectorTimestamp, status.timestamp_seconds, {{"collector", name}});
+  builder.Add(Metric::kCollectorTimestamp, status.timestamp_seconds,
+              {{"collector", name}});
   if (status.up()) return;
   const char* reason = kReasonNames[static_cast<int>(status.reason)];
   builder.Add(Metric::kCollectorInfo, 1, {{"collector", name}, {"reason", reason}});
@@ -37,9 +38,9 @@ void AddRequests(const Scrape& scrape, FamilyBuilder& builder) {
     for (int code = 0; code < static_cast<int>(HttpCode::kCount); ++code) {
       uint64_t requests = scrape.http_requests[path][code];
       if (requests == 0) continue;
-      builder.AddOfEndpoint(
-          Metric::kHttpRequests, Number(requests),
-          {{"path", kHttpPathNames[path]}, {"code", std::to_string(kHttpCodeValues[code])}});
+      builder.AddOfEndpoint(Metric::kHttpRequests, Number(requests),
+                            {{"path", kHttpPathNames[path]},
+                             {"code", std::to_string(kHttpCodeValues[code])}});
     }
   }
 }
@@ -59,7 +60,8 @@ void AddExporter(const LiveSample& live, FamilyBuilder& builder) {
 void AddEndpoint(const Scrape& scrape, FamilyBuilder& builder) {
   builder.AddOfEndpoint(Metric::kProcesses,
                         Number(scrape.workers.size() + scrape.processes_without_slot));
-  builder.AddOfEndpoint(Metric::kProcessesWithoutSlot, Number(scrape.processes_without_slot));
+  builder.AddOfEndpoint(Metric::kProcessesWithoutSlot,
+                        Number(scrape.processes_without_slot));
   builder.AddOfEndpoint(Metric::kProcessesEnded, Number(scrape.ended_announced),
                         {{"announced", "true"}});
   builder.AddOfEndpoint(Metric::kProcessesEnded, Number(scrape.ended_unannounced),

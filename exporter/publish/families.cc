@@ -17,10 +17,12 @@ void FamilyBuilder::SetWorker(const LiveSample& live) {
       family.metric.reserve(family.metric.size() * workers_);
     }
   }
-  worker_labels_ = {{"app", live.sample.identity.app}, {"worker", std::to_string(live.worker)}};
+  worker_labels_ = {{"app", live.sample.identity.app},
+                    {"worker", std::to_string(live.worker)}};
 }
 
-void FamilyBuilder::Add(Metric metric, double value, std::initializer_list<ExtraLabel> extra) {
+void FamilyBuilder::Add(Metric metric, double value,
+                        std::initializer_list<ExtraLabel> extra) {
   Append(metric, value, worker_labels_.size(), extra);
 }
 

@@ -31,7 +31,8 @@ class FamilyBuilder {
 
   void Add(Metric metric, double value, std::initializer_list<ExtraLabel> extra = {});
   // A series of the endpoint: without the labels app and worker.
-  void AddOfEndpoint(Metric metric, double value, std::initializer_list<ExtraLabel> extra = {});
+  void AddOfEndpoint(Metric metric, double value,
+                     std::initializer_list<ExtraLabel> extra = {});
 
   // The families that have a series, in the order of the table.
   std::vector<prometheus::MetricFamily> Take();

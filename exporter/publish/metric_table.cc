@@ -18,7 +18,8 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kStartTime, "process_start_time_seconds", kGauge,
      "Start time of the process since unix epoch in seconds."},
     {Metric::kOpenFds, "process_open_fds", kGauge, "Number of open file descriptors."},
-    {Metric::kMaxFds, "process_max_fds", kGauge, "Maximum number of open file descriptors."},
+    {Metric::kMaxFds, "process_max_fds", kGauge,
+     "Maximum number of open file descriptors."},
     {Metric::kPythonInfo, "python_info", kGauge, "Python platform information."},
     {Metric::kGcCollected, "python_gc_objects_collected_total", kCounter,
      "Objects collected during gc."},
@@ -27,7 +28,8 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kGcCollections, "python_gc_collections_total", kCounter,
      "Number of times this generation was collected."},
 
-    {Metric::kPid, "process_pid", kGauge, "Process id, in the process' own pid namespace."},
+    {Metric::kPid, "process_pid", kGauge,
+     "Process id, in the process' own pid namespace."},
     {Metric::kParentPid, "process_parent_pid", kGauge, "Process id of the parent."},
     {Metric::kRole, "process_role", kGauge,
      "1 for the part that the process plays: master (others were forked from it), worker "
@@ -42,8 +44,10 @@ const MetricDefinition kMetricTable[kMetricCount] = {
      "Resident shared memory."},
     {Metric::kResidentPeak, "process_resident_memory_peak_bytes", kGauge,
      "The most that was ever resident."},
-    {Metric::kSwap, "process_swap_bytes", kGauge, "Anonymous memory that is swapped out."},
-    {Metric::kThreads, "process_threads", kGauge, "Threads of the process, ours included."},
+    {Metric::kSwap, "process_swap_bytes", kGauge,
+     "Anonymous memory that is swapped out."},
+    {Metric::kThreads, "process_threads", kGauge,
+     "Threads of the process, ours included."},
     {Metric::kPageFaults, "process_page_faults_total", kCounter,
      "Page faults: minor (no reading from disk) or major."},
     {Metric::kCgroupUsage, "cgroup_memory_usage_bytes", kGauge,
@@ -69,8 +73,10 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kArenaSize, "pymalloc_arena_size_bytes", kGauge, "Size of an arena."},
     {Metric::kPoolSize, "pymalloc_pool_size_bytes", kGauge, "Size of a pool."},
     {Metric::kPymallocBytes, "pymalloc_bytes", kGauge,
-     "Bytes of all arenas by what they are: in live blocks, in free blocks of used pools, in "
-     "free pools, in pools not yet carved, overhead. Adds up to arenas times arena size."},
+     "Bytes of all arenas by what they are: in live blocks, in free blocks of used "
+     "pools, in "
+     "free pools, in pools not yet carved, overhead. Adds up to arenas times arena "
+     "size."},
     {Metric::kPools, "pymalloc_pools", kGauge, "Pools: used, free, not yet carved."},
     {Metric::kClassBlocks, "pymalloc_class_blocks", kGauge,
      "Blocks of a size class, live and free."},

@@ -34,18 +34,28 @@ footer { margin-top: 1.5rem; opacity: .7; }
 
 constexpr char kColumns[] =
     "<table>\n<thead><tr><th>Worker</th><th>Role</th><th class=n>Pid</th><th>App</th>"
-    "<th>Python</th><th class=n>RSS</th><th class=n>Live in arenas</th><th class=n>Arenas</th>"
+    "<th>Python</th><th class=n>RSS</th><th class=n>Live in arenas</th><th "
+    "class=n>Arenas</th>"
     "<th class=n>Occupancy</th><th class=n>Age</th><th>Down</th></tr></thead>\n<tbody>\n";
 
 std::string Escape(std::string_view text) {
   std::string out;
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -93,14 +103,15 @@ std::string Row(const LiveSample& live, double now) {
   const Identity& identity = sample.identity;
   bool walked = HasFigures(sample, CollectorId::kPymalloc);
   std::string serving = identity.serving ? " (serves)" : "";
-  return "<tr>" + Cell(std::to_string(live.worker)) + Cell(RoleName(live.role) + serving) +
-         Figure(std::to_string(identity.pid)) + Cell(Escape(identity.app)) +
-         Cell(Escape(identity.version)) + Figure(Megabytes(sample.process.resident_bytes)) +
+  return "<tr>" + Cell(std::to_string(live.worker)) +
+         Cell(RoleName(live.role) + serving) + Figure(std::to_string(identity.pid)) +
+         Cell(Escape(identity.app)) + Cell(Escape(identity.version)) +
+         Figure(Megabytes(sample.process.resident_bytes)) +
          Figure(walked ? Megabytes(sample.pymalloc.live_bytes) : "") +
          Figure(walked ? std::to_string(sample.pymalloc.arenas) : "") +
          Figure(walked ? Occupancy(sample.pymalloc) : "") +
-         Figure(Format("%.0f s", now - sample.timestamp_seconds)) +
-         "<td class=down>" + CollectorsDown(sample) + "</td></tr>\n";
+         Figure(Format("%.0f s", now - sample.timestamp_seconds)) + "<td class=down>" +
+         CollectorsDown(sample) + "</td></tr>\n";
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The landing page: a table of the workers, for people. No script, nothing from elsewhere.
+// The landing page: a table of the workers, for people. No script, nothing from
+// elsewhere.
 //
 // Thread safety: pure. Allocates; may throw std::bad_alloc.
 

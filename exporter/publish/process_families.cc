@@ -1,4 +1,5 @@
-// process_* and python_*: the names and meanings of client_python, and more of the same kind.
+// process_* and python_*: the names and meanings of client_python, and more of the same
+// kind.
 
 #include "exporter/publish/families.h"
 
@@ -49,8 +50,10 @@ void AddGc(const GcSample& gc, FamilyBuilder& builder) {
   for (int i = 0; i < kGcGenerations; ++i) {
     const GcGeneration& generation = gc.generations[i];
     std::string name = std::to_string(i);
-    builder.Add(Metric::kGcCollections, Number(generation.collections), {{"generation", name}});
-    builder.Add(Metric::kGcCollected, Number(generation.collected), {{"generation", name}});
+    builder.Add(Metric::kGcCollections, Number(generation.collections),
+                {{"generation", name}});
+    builder.Add(Metric::kGcCollected, Number(generation.collected),
+                {{"generation", name}});
     builder.Add(Metric::kGcUncollectable, Number(generation.uncollectable),
                 {{"generation", name}});
   }

@@ -42,8 +42,8 @@ void AddOccupancy(const PymallocSample& pymalloc, FamilyBuilder& builder) {
     uint64_t arenas = pymalloc.arenas_by_occupancy[band];
     std::string name = OccupancyBandName(band);
     builder.Add(Metric::kArenasByOccupancy, Number(arenas), {{"occupancy", name}});
-    builder.Add(Metric::kArenaBytesByOccupancy, Number(arenas * pymalloc.arena_size_bytes),
-                {{"occupancy", name}});
+    builder.Add(Metric::kArenaBytesByOccupancy,
+                Number(arenas * pymalloc.arena_size_bytes), {{"occupancy", name}});
   }
 }
 

@@ -22,13 +22,15 @@ std::string_view Take(std::string_view* rest, char separator) {
 }
 
 bool Same(std::string_view text, std::string_view name) {
-  return text.size() == name.size() && strncasecmp(text.data(), name.data(), name.size()) == 0;
+  return text.size() == name.size() &&
+         strncasecmp(text.data(), name.data(), name.size()) == 0;
 }
 
 // "q=0", "q=0.", "q=0.000": not acceptable.
 bool IsZeroQuality(std::string_view parameter) {
   size_t equals = parameter.find('=');
-  if (equals == parameter.npos || !Same(Trim(parameter.substr(0, equals)), "q")) return false;
+  if (equals == parameter.npos || !Same(Trim(parameter.substr(0, equals)), "q"))
+    return false;
   std::string_view value = Trim(parameter.substr(equals + 1));
   return !value.empty() && value.find_first_not_of("0.") == value.npos;
 }

@@ -31,7 +31,8 @@ struct Scrape {
                         [static_cast<int>(HttpCode::kCount)] = {};
 };
 
-// Reads every slot once. A sample that makes no sense is left out and counted in the region.
+// Reads every slot once. A sample that makes no sense is left out and counted in the
+// region.
 Scrape ReadRegion(const Region& region);
 
 // Who was forked from whom tells the parts that they play; see process_role.

@@ -23,8 +23,9 @@
 #include "exporter/publish/text_writer.h"
 #include "exporter/system/clock.h"
 
-// civetweb would ignore SIGPIPE for the whole process; its build points that call here. In its
-// threads every signal is blocked, so a broken connection is an error, as it should be.
+// civetweb would ignore SIGPIPE for the whole process; its build points that call here.
+// In its threads every signal is blocked, so a broken connection is an error, as it
+// should be.
 extern "C" int pymalloc_exporter_ignored_sigaction(int, const void*, void*) { return 0; }
 
 namespace pymalloc_exporter {
@@ -47,17 +48,23 @@ struct Response {
 
 const char* StatusText(HttpCode code) {
   switch (code) {
-    case HttpCode::k200: return "OK";
-    case HttpCode::k400: return "Bad Request";
-    case HttpCode::k404: return "Not Found";
-    case HttpCode::k405: return "Method Not Allowed";
-    default: return "Service Unavailable";
+    case HttpCode::k200:
+      return "OK";
+    case HttpCode::k400:
+      return "Bad Request";
+    case HttpCode::k404:
+      return "Not Found";
+    case HttpCode::k405:
+      return "Method Not Allowed";
+    default:
+      return "Service Unavailable";
   }
 }
 
 std::string Gzip(const std::string& text) {
   z_stream stream{};
-  if (deflateInit2(&stream, kGzipLevel, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+  if (deflateInit2(&stream, kGzipLevel, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) !=
+      Z_OK) {
     throw std::bad_alloc();
   }
   std::string out(deflateBound(&stream, text.size()), '\0');
@@ -85,7 +92,8 @@ Response Answer(HttpPath path, const Region& region) {
     case HttpPath::kMetrics:
       return {HttpCode::k200, kMetricsType, WriteText(BuildFamilies(ReadRegion(region)))};
     case HttpPath::kIndex:
-      return {HttpCode::k200, kPageType, WritePage(ReadRegion(region), Seconds(CLOCK_REALTIME))};
+      return {HttpCode::k200, kPageType,
+              WritePage(ReadRegion(region), Seconds(CLOCK_REALTIME))};
     case HttpPath::kHealthy:
       return {HttpCode::k200, kPlainType, "healthy\n"};
     case HttpPath::kReady:
@@ -96,7 +104,8 @@ Response Answer(HttpPath path, const Region& region) {
   }
 }
 
-Response AnswerRequest(const mg_request_info& request, HttpPath path, const Region& region) {
+Response AnswerRequest(const mg_request_info& request, HttpPath path,
+                       const Region& region) {
   bool known = strcmp(request.request_method, "GET") == 0 ||
                strcmp(request.request_method, "HEAD") == 0;
   if (!known) {
@@ -167,7 +176,8 @@ int ProbeAddress(const ListenAddress& address) {
   if (fd < 0) return errno;
   int on = 1;
   bool free = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-              bind(fd, reinterpret_cast<sockaddr*>(&name), bytes) == 0 && listen(fd, 1) == 0;
+              bind(fd, reinterpret_cast<sockaddr*>(&name), bytes) == 0 &&
+              listen(fd, 1) == 0;
   int error = free ? 0 : errno;
   close(fd);
   return error;
@@ -188,14 +198,15 @@ bool ListensOn(int fd, uint16_t port) {
   sockaddr_storage name{};
   bytes = sizeof name;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &bytes) != 0) return false;
-  in_port_t found = name.ss_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&name)->sin_port
-                    : name.ss_family == AF_INET6
-                        ? reinterpret_cast<sockaddr_in6*>(&name)->sin6_port
-                        : 0;
+  in_port_t found =
+      name.ss_family == AF_INET    ? reinterpret_cast<sockaddr_in*>(&name)->sin_port
+      : name.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&name)->sin6_port
+                                   : 0;
   return ntohs(found) == port;
 }
 
-// civetweb sleeps up to 0.2 s in a poll of its listener before it sees that it has to stop.
+// civetweb sleeps up to 0.2 s in a poll of its listener before it sees that it has to
+// stop.
 void WakeListener(uint16_t port) {
   constexpr int kMostDescriptors = 1024;
   for (int fd = 0; fd < kMostDescriptors; ++fd) {
@@ -230,7 +241,8 @@ class ServerCallbacks {
   }
 
   static int LogMessage(const mg_connection* connection, const char* message) {
-    const mg_context* context = connection == nullptr ? nullptr : mg_get_context(connection);
+    const mg_context* context =
+        connection == nullptr ? nullptr : mg_get_context(connection);
     if (context != nullptr) {
       snprintf(Of(context).last_message_, kServerErrorBytes, "%s", message);
     }
@@ -254,7 +266,8 @@ class ServerCallbacks {
   }
 };
 
-ServerStart Server::Start(const ListenAddress& address, const Region& region, char* error) {
+ServerStart Server::Start(const ListenAddress& address, const Region& region,
+                          char* error) {
   int refused = ProbeAddress(address);
   if (refused != 0) {
     snprintf(error, kServerErrorBytes, "%s", strerror(refused));
@@ -266,18 +279,30 @@ ServerStart Server::Start(const ListenAddress& address, const Region& region, ch
   region_ = region;
   last_message_[0] = '\0';
   std::string ports = ListeningPorts(address);
-  const char* options[] = {"listening_ports", ports.c_str(),
-                           "num_threads", "3",
-                           "connection_queue", "64",
-                           "request_timeout_ms", "1000",
-                           "max_request_size", "4096",
-                           "enable_keep_alive", "no",
-                           "decode_url", "no",
-                           "enable_directory_listing", "no",
-                           "enable_auth_domain_check", "no",
-                           "access_control_allow_origin", "",
-                           "access_control_allow_methods", "",
-                           "access_control_allow_headers", "",
+  const char* options[] = {"listening_ports",
+                           ports.c_str(),
+                           "num_threads",
+                           "3",
+                           "connection_queue",
+                           "64",
+                           "request_timeout_ms",
+                           "1000",
+                           "max_request_size",
+                           "4096",
+                           "enable_keep_alive",
+                           "no",
+                           "decode_url",
+                           "no",
+                           "enable_directory_listing",
+                           "no",
+                           "enable_auth_domain_check",
+                           "no",
+                           "access_control_allow_origin",
+                           "",
+                           "access_control_allow_methods",
+                           "",
+                           "access_control_allow_headers",
+                           "",
                            nullptr};
   mg_callbacks callbacks{};
   callbacks.begin_request = ServerCallbacks::BeginRequest;

@@ -1,7 +1,7 @@
 // The HTTP server of the leader: /metrics, /, /-/healthy, /-/ready, and 404.
 //
-// civetweb, driven directly. Its threads block every signal, read the region only, take no
-// lock shared with the application and never the GIL. They do use malloc.
+// civetweb, driven directly. Its threads block every signal, read the region only, take
+// no lock shared with the application and never the GIL. They do use malloc.
 //
 // Start, Stop and Forget on one thread; cpu_seconds() on any.
 
@@ -31,13 +31,14 @@ inline constexpr size_t kServerErrorBytes = 200;
 
 class Server {
  public:
-  // Starts to serve `region`, which has to stay mapped until Stop(). All signals have to be
-  // blocked in the calling thread; the server's threads share its descriptor table. `error`
-  // (kServerErrorBytes) receives one line unless kServing.
+  // Starts to serve `region`, which has to stay mapped until Stop(). All signals have to
+  // be blocked in the calling thread; the server's threads share its descriptor table.
+  // `error` (kServerErrorBytes) receives one line unless kServing.
   ServerStart Start(const ListenAddress& address, const Region& region, char* error);
 
-  // Ends the server and waits for its threads: some milliseconds, with a slow client at most
-  // a second. Not in a forked child: there Forget() it, with its threads and their times.
+  // Ends the server and waits for its threads: some milliseconds, with a slow client at
+  // most a second. Not in a forked child: there Forget() it, with its threads and their
+  // times.
   void Stop();
   void Forget();
 

@@ -55,12 +55,14 @@ const char* TypeName(prometheus::MetricType type) {
   }
 }
 
-double ValueOf(const prometheus::MetricFamily& family, const prometheus::ClientMetric& series) {
+double ValueOf(const prometheus::MetricFamily& family,
+               const prometheus::ClientMetric& series) {
   return family.type == prometheus::MetricType::Counter ? series.counter.value
                                                         : series.gauge.value;
 }
 
-void AppendLabels(std::string& out, const std::vector<prometheus::ClientMetric::Label>& labels) {
+void AppendLabels(std::string& out,
+                  const std::vector<prometheus::ClientMetric::Label>& labels) {
   char before = '{';
   for (const auto& label : labels) {
     out += before;

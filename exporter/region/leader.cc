@@ -9,7 +9,8 @@
 namespace pymalloc_exporter {
 namespace {
 
-// More than this many refusals a second are somebody's loop: then nobody is heard for a while.
+// More than this many refusals a second are somebody's loop: then nobody is heard for a
+// while.
 constexpr int kMostRefusals = 100;
 constexpr Nanoseconds kDeafTime = 100 * kMillisecond;
 
@@ -48,7 +49,8 @@ int Leader::Watch(pollfd* fds, Nanoseconds now) const {
   int count = 0;
   if (now >= accept_again_) fds[count++] = {listener_, POLLIN, 0};
   for (const Connection& connection : connections_) {
-    if (connection.stage != Stage::kFree) fds[count++] = {connection.fd, POLLIN | POLLRDHUP, 0};
+    if (connection.stage != Stage::kFree)
+      fds[count++] = {connection.fd, POLLIN | POLLRDHUP, 0};
   }
   return count;
 }
@@ -82,7 +84,8 @@ void Leader::Accept(Nanoseconds now) {
   for (int i = 0; i < kAcceptsAtOnce && now >= accept_again_; ++i) {
     int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
-      // Out of descriptors or memory: the listener stays readable, so look away for a while.
+      // Out of descriptors or memory: the listener stays readable, so look away for a
+      // while.
       if (errno != EAGAIN && errno != ECONNABORTED) accept_again_ = now + kDeafTime;
       return;
     }
@@ -108,13 +111,15 @@ void Leader::Hear(Connection& connection, Nanoseconds now) {
   // Nobody has a descriptor to give to the leader.
   if (descriptor >= 0) close(descriptor);
   if (received == Received::kNothing) return;
-  if (received == Received::kClosed || !Answer(connection, message, now)) Drop(connection, now);
+  if (received == Received::kClosed || !Answer(connection, message, now))
+    Drop(connection, now);
 }
 
 bool Leader::Answer(Connection& connection, const Message& message, Nanoseconds now) {
   switch (message.kind) {
     case MessageKind::kHello:
-      return connection.stage == Stage::kAwaitHello && AnswerHello(connection, message, now);
+      return connection.stage == Stage::kAwaitHello &&
+             AnswerHello(connection, message, now);
     case MessageKind::kProof:
       return connection.stage == Stage::kAwaitProof &&
              message.proof == Prove(region_.key(), Side::kMember, connection.challenge) &&
@@ -129,7 +134,8 @@ bool Leader::Answer(Connection& connection, const Message& message, Nanoseconds 
   }
 }
 
-bool Leader::AnswerHello(Connection& connection, const Message& message, Nanoseconds now) {
+bool Leader::AnswerHello(Connection& connection, const Message& message,
+                         Nanoseconds now) {
   Peer peer;
   if (!PeerOf(connection.fd, &peer)) return false;
   connection.nonce = message.nonce;
@@ -168,15 +174,17 @@ void Leader::Refuse(Nanoseconds now) {
 
 void Leader::DropLate(Nanoseconds now) {
   for (Connection& connection : connections_) {
-    bool waiting = connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;
+    bool waiting =
+        connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;
     if (waiting && now >= connection.deadline) Drop(connection, now);
   }
 }
 
 bool Leader::Connected(int slot, uint64_t nonce) const {
-  return std::any_of(std::begin(connections_), std::end(connections_), [&](const Connection& c) {
-    return c.stage == Stage::kMember && c.slot == slot && c.nonce == nonce;
-  });
+  return std::any_of(
+      std::begin(connections_), std::end(connections_), [&](const Connection& c) {
+        return c.stage == Stage::kMember && c.slot == slot && c.nonce == nonce;
+      });
 }
 
 void Leader::Ended(int slot, uint64_t nonce) {
@@ -191,7 +199,8 @@ void Leader::Audit(Nanoseconds now) {
   uint64_t without_slot = 0;
   for (const Connection& connection : connections_) {
     if (connection.stage == Stage::kMember && connection.without_slot) ++without_slot;
-    bool waiting = connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;
+    bool waiting =
+        connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;
     if (waiting) deadline_ = std::min(deadline_, connection.deadline);
   }
   region_.counters().processes_without_slot = without_slot;

@@ -1,7 +1,8 @@
 // The leader's side: who is connected, who may be, and whose slot has to be freed.
 //
-// A slot whose holder has no connection for kSuspectGrace has ended: one rule, which covers
-// a killed member, one that was killed before it connected, and those that a new leader finds.
+// A slot whose holder has no connection for kSuspectGrace has ended: one rule, which
+// covers a killed member, one that was killed before it connected, and those that a new
+// leader finds.
 //
 // On the sampler's thread. No GIL, no malloc; every call returns at once.
 
@@ -21,7 +22,8 @@ inline constexpr Nanoseconds kHelloPatience = kSecond;
 
 class Leader {
  public:
-  // Leads with a listening socket, a region and its descriptor; `nonce` is the own process'.
+  // Leads with a listening socket, a region and its descriptor; `nonce` is the own
+  // process'.
   void Begin(int listener, const Region& region, int descriptor, uint64_t nonce);
   // Closes the listener and every connection.
   void End();

@@ -9,8 +9,8 @@
 namespace pymalloc_exporter {
 namespace {
 
-// A process that lived shorter takes no slot, and leads only where it knows of others that
-// have lost their leader.
+// A process that lived shorter takes no slot, and leads only where it knows of others
+// that have lost their leader.
 constexpr Nanoseconds kInfancy = kSecond;
 
 // Those that had better not lead let the others go first for so long.
@@ -18,8 +18,8 @@ constexpr Nanoseconds kInfantWaits = 50 * kMillisecond;
 constexpr Nanoseconds kForkerWaits = 100 * kMillisecond;
 constexpr Nanoseconds kForkerFor = 60 * kSecond;
 
-// After the end of a leader the others try one after the other, by the number of their slot:
-// most of them then find a new one that listens already.
+// After the end of a leader the others try one after the other, by the number of their
+// slot: most of them then find a new one that listens already.
 constexpr Nanoseconds kTurnStep = 50 * kMicrosecond;
 constexpr Nanoseconds kLastTurn = 5 * kMillisecond;
 
@@ -81,7 +81,8 @@ void Membership::Handle(const pollfd* fds, int count, Nanoseconds now) {
     leader_.Handle(fds, count, now);
     return;
   }
-  if (count > 0 && connection_ >= 0 && fds[0].fd == connection_ && fds[0].revents != 0) Hear(now);
+  if (count > 0 && connection_ >= 0 && fds[0].fd == connection_ && fds[0].revents != 0)
+    Hear(now);
   if (state_ == State::kMember || state_ == State::kLeading || now < next_try_) return;
   if (state_ == State::kGreeting || connection_ >= 0) {
     Hang();
@@ -96,7 +97,8 @@ Nanoseconds Membership::LeadFrom(Nanoseconds now) const {
   bool infant = now - born_ < kInfancy;
   bool forker = forked_at_ != 0 && now - forked_at_ < kForkerFor;
   // No region: nobody led yet that it knows of, and nobody misses a leader.
-  if (!region().mapped() && forker) return std::max(now, forked_at_ + kInfancy + kForkerWaits);
+  if (!region().mapped() && forker)
+    return std::max(now, forked_at_ + kInfancy + kForkerWaits);
   if (!region().mapped() && infant) return born_ + kInfancy;
   return now + (forker ? kForkerWaits : infant ? kInfantWaits : 0);
 }
@@ -146,8 +148,8 @@ void Membership::Greet(int fd, Nanoseconds now) {
   }
 }
 
-// The region in place, with a descriptor to hand out: without one (they end with the thread
-// at a fork) a successor region takes its place.
+// The region in place, with a descriptor to hand out: without one (they end with the
+// thread at a fork) a successor region takes its place.
 bool Membership::HaveRegion() {
   if (region().mapped() && descriptor_ >= 0) return true;
   int descriptor;
@@ -268,11 +270,12 @@ void Membership::LoseLeader(Nanoseconds now) {
     return;
   }
   Seek(now);
-  next_try_ = now + (slot_ == kNoSlot ? kLastTurn : std::min(slot_ * kTurnStep, kLastTurn));
+  next_try_ =
+      now + (slot_ == kNoSlot ? kLastTurn : std::min(slot_ * kTurnStep, kLastTurn));
 }
 
-// No place in a shared endpoint for now. A process that has no region serves itself alone; one
-// that has goes on writing there, for a leader that comes back.
+// No place in a shared endpoint for now. A process that has no region serves itself
+// alone; one that has goes on writing there, for a leader that comes back.
 void Membership::StandApart(Reason reason, Nanoseconds now) {
   trouble_ = reason;
   back_off_ = std::clamp(back_off_ * 2, kShortestBackOff, kLongestBackOff);
@@ -319,7 +322,8 @@ void Membership::TellSlot() {
   Message message = MakeMessage(MessageKind::kSlot);
   message.nonce = nonce_;
   message.slot = slot_;
-  // A leader that does not take it is on its way out; the next one hears it with the hello.
+  // A leader that does not take it is on its way out; the next one hears it with the
+  // hello.
   Send(connection_, message, -1);
 }
 

@@ -1,16 +1,17 @@
 // A process' place among the processes of its listen address: it leads or it is a member.
 //
-// Whoever can bind the abstract unix socket leads: it makes the region if there is none, hands
-// it to members and learns of their end from the hang-up of their connection. The others learn
-// of the leader's end the same way, and race for the name.
+// Whoever can bind the abstract unix socket leads: it makes the region if there is none,
+// hands it to members and learns of their end from the hang-up of their connection. The
+// others learn of the leader's end the same way, and race for the name.
 //
-// Where no endpoint can be shared (the name squatted by another user, no abstract sockets, no
-// memfd), a process leads for itself alone, with a region of its own, and says why.
+// Where no endpoint can be shared (the name squatted by another user, no abstract
+// sockets, no memfd), a process leads for itself alone, with a region of its own, and
+// says why.
 //
-// An event-driven state machine without a thread, a lock or a blocking call of its own: the
-// sampler's thread polls what Watch() names and calls Handle(). All descriptors belong to that
-// thread's descriptor table. Nothing is allocated from the C heap. No GIL. Times are
-// CLOCK_MONOTONIC.
+// An event-driven state machine without a thread, a lock or a blocking call of its own:
+// the sampler's thread polls what Watch() names and calls Handle(). All descriptors
+// belong to that thread's descriptor table. Nothing is allocated from the C heap. No GIL.
+// Times are CLOCK_MONOTONIC.
 
 #pragma once
 
@@ -39,17 +40,19 @@ class Membership {
   // mapped (after a fork, a restart of the thread).
   void Open(Nanoseconds now);
 
-  // On the sampler's thread, before it ends: closes all descriptors and ceases to lead. Keeps
-  // region and slot. The caller has stopped the server before.
+  // On the sampler's thread, before it ends: closes all descriptors and ceases to lead.
+  // Keeps region and slot. The caller has stopped the server before.
   void Close();
 
-  // In a forked child, before its sampler starts: another process, no slot, the same region.
+  // In a forked child, before its sampler starts: another process, no slot, the same
+  // region.
   void BecomeChild(uint64_t nonce, Nanoseconds born);
 
   // This process forked just now: it takes the lead only if no other can.
   void NoteFork(Nanoseconds now) { forked_at_ = now; }
 
-  // Descriptors to poll; returns how many of `fds` were filled (at most kMaxConnections + 1).
+  // Descriptors to poll; returns how many of `fds` were filled (at most kMaxConnections +
+  // 1).
   int Watch(pollfd* fds, Nanoseconds now) const;
   // When Handle() wants to be called again at the latest.
   Nanoseconds Deadline() const;
@@ -57,16 +60,16 @@ class Membership {
   void Handle(const pollfd* fds, int count, Nanoseconds now);
 
   bool leading() const { return state_ == State::kLeading || state_ == State::kAlone; }
-  // The region that slots are in. A server may read it for as long as this process leads, and
-  // until the next region after that is mapped.
+  // The region that slots are in. A server may read it for as long as this process leads,
+  // and until the next region after that is mapped.
   Region region() const { return region_; }
   int slot() const { return slot_; }
 
   // Writes into the own slot; claims one first once the process is a second old.
   void Publish(const Sample& sample, Nanoseconds now);
 
-  // kNone for a member or leader; else what keeps it apart. holder_pid() is then the process
-  // that holds the name, as this pid namespace sees it, or 0.
+  // kNone for a member or leader; else what keeps it apart. holder_pid() is then the
+  // process that holds the name, as this pid namespace sees it, or 0.
   Reason reason() const;
   pid_t holder_pid() const { return holder_pid_; }
 
@@ -113,12 +116,13 @@ class Membership {
   Reason trouble_ = Reason::kNone;
   pid_t holder_pid_ = 0;
 
-  int connection_ = -1;       // to the leader
+  int connection_ = -1;  // to the leader
   uint64_t challenge_[2] = {};
   bool leader_trusted_ = false;  // same user, or it proved the region's key
-  int descriptor_ = -1;       // of region_, for those who join when this process leads
-  // Of region_; before the first one, the key that it will have if this process or a child
-  // makes it. Children inherit it, and may have another user by the time they need it.
+  int descriptor_ = -1;          // of region_, for those who join when this process leads
+  // Of region_; before the first one, the key that it will have if this process or a
+  // child makes it. Children inherit it, and may have another user by the time they need
+  // it.
   RegionKey key_{};
   std::atomic<Region> region_{};
   Region previous_;  // unmapped when the next one comes: a thread may still be in it

@@ -22,7 +22,8 @@ namespace {
 constexpr uint64_t kMagic = 0x726f7065'6c6c616d;  // "mallepor"
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-// A writer needs microseconds; one that was descheduled in the middle gets some milliseconds.
+// A writer needs microseconds; one that was descheduled in the middle gets some
+// milliseconds.
 constexpr int kReadAttempts = 40;
 constexpr Nanoseconds kReadPause = 50 * kMicrosecond;
 
@@ -45,7 +46,8 @@ struct Header {
 static_assert(sizeof(Header) <= kSlotBytes);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
-constexpr size_t kSampleWords = (sizeof(Sample) + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+constexpr size_t kSampleWords =
+    (sizeof(Sample) + sizeof(uint64_t) - 1) / sizeof(uint64_t);
 
 // A sequence lock: odd while its holder writes. The words are atomics, since reader and
 // writer meet in them by design.
@@ -66,14 +68,17 @@ void Fill(void* into, size_t bytes) {
   if (getrandom(into, bytes, GRND_NONBLOCK) == static_cast<ssize_t>(bytes)) return;
   // Before the kernel's pool is ready: unequal is what matters then.
   uint64_t time = static_cast<uint64_t>(Now()) ^ static_cast<uint64_t>(getpid()) << 40;
-  for (size_t at = 0; at + sizeof time <= bytes; at += sizeof time, time = time * 6364136223846793005u + 1) {
+  for (size_t at = 0; at + sizeof time <= bytes;
+       at += sizeof time, time = time * 6364136223846793005u + 1) {
     memcpy(static_cast<char*>(into) + at, &time, sizeof time);
   }
 }
 
 int MakeDescriptor() {
-  int fd = memfd_create("pymalloc_exporter", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-  if (fd < 0 && errno == EINVAL) fd = memfd_create("pymalloc_exporter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int fd = memfd_create("pymalloc_exporter",
+                        MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  if (fd < 0 && errno == EINVAL)
+    fd = memfd_create("pymalloc_exporter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   return fd;
 }
 
@@ -188,13 +193,15 @@ int Region::Claim(uint64_t nonce, int wanted) const {
   Holder* holders = HeaderOf(base_).holders;
   auto claim = [&](int slot) {
     uint64_t nobody = 0;
-    if (!holders[slot].nonce.compare_exchange_strong(nobody, nonce)) return nobody == nonce;
+    if (!holders[slot].nonce.compare_exchange_strong(nobody, nonce))
+      return nobody == nonce;
     holders[slot].goodbye = 0;
     return true;
   };
   if (InRange(wanted) && claim(wanted)) return wanted;
   for (int slot = 0; slot < kSlots; ++slot) {
-    if (holders[slot].nonce.load(std::memory_order_relaxed) == 0 && claim(slot)) return slot;
+    if (holders[slot].nonce.load(std::memory_order_relaxed) == 0 && claim(slot))
+      return slot;
   }
   return kNoSlot;
 }

@@ -4,14 +4,14 @@
 // slot only, under a seqlock; everything read from a region is untrusted input, also by
 // the leader. Two processes that map the same region see the same slot numbers.
 //
-// Thread safety: Read* and the counters may be used from any thread; a slot has one writer.
-// No function allocates from the C heap, none needs the GIL.
+// Thread safety: Read* and the counters may be used from any thread; a slot has one
+// writer. No function allocates from the C heap, none needs the GIL.
 
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 
 #include "exporter/sample/sample.h"
 
@@ -25,8 +25,8 @@ inline constexpr int kNoSlot = -1;
 // The paths and codes that requests are counted by.
 enum class HttpPath : uint8_t { kMetrics, kIndex, kHealthy, kReady, kOther, kCount };
 enum class HttpCode : uint8_t { k200, k400, k404, k405, k503, kCount };
-inline constexpr const char* kHttpPathNames[] = {"/metrics", "/", "/-/healthy", "/-/ready",
-                                                 "other"};
+inline constexpr const char* kHttpPathNames[] = {"/metrics", "/", "/-/healthy",
+                                                 "/-/ready", "other"};
 inline constexpr int kHttpCodeValues[] = {200, 400, 404, 405, 503};
 
 // Counters of the endpoint. They live in the region, so a new leader goes on counting.
@@ -70,7 +70,8 @@ class Region {
   static bool Reserve(int fd, int slot);
 
   // Maps a region that another process handed over, after checking that it is a memfd
-  // with size, seals and header as ours; else !mapped(). The descriptor stays the caller's.
+  // with size, seals and header as ours; else !mapped(). The descriptor stays the
+  // caller's.
   static Region Adopt(int fd);
 
   bool mapped() const { return base_ != nullptr; }
@@ -93,7 +94,8 @@ class Region {
   void SetGoodbye(int slot, uint64_t nonce, bool goodbye) const;
   bool Goodbye(int slot) const;
 
-  // Publishes `sample` in a slot held by sample.identity.nonce; false if it holds it no more.
+  // Publishes `sample` in a slot held by sample.identity.nonce; false if it holds it no
+  // more.
   bool Write(int slot, const Sample& sample) const;
   SlotState Read(int slot, Sample* sample) const;
 

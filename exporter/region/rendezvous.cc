@@ -32,14 +32,17 @@ Address AbstractAddress(const MembershipName& name) {
   Address address{};
   address.name.sun_family = AF_UNIX;
   // The leading zero byte makes it abstract.
-  int length = snprintf(address.name.sun_path + 1, sizeof address.name.sun_path - 1,
-                        "pymalloc_exporter/%u/%u/%s", kLayoutVersion, name.uid, name.address);
+  int length =
+      snprintf(address.name.sun_path + 1, sizeof address.name.sun_path - 1,
+               "pymalloc_exporter/%u/%u/%s", kLayoutVersion, name.uid, name.address);
   address.bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 +
                                          static_cast<size_t>(length));
   return address;
 }
 
-int MakeSocket() { return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
+int MakeSocket() {
+  return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
 
 int CloseKeepingErrno(int fd) {
   int error = errno;
@@ -51,7 +54,8 @@ int CloseKeepingErrno(int fd) {
 // The first descriptor of a control message; any others are closed.
 int TakeDescriptor(msghdr* header) {
   int taken = -1;
-  for (cmsghdr* part = CMSG_FIRSTHDR(header); part != nullptr; part = CMSG_NXTHDR(header, part)) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(header); part != nullptr;
+       part = CMSG_NXTHDR(header, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; ++i) {
@@ -112,7 +116,8 @@ int ConnectTo(const MembershipName& name) {
   int fd = MakeSocket();
   if (fd < 0) return -1;
   Address address = AbstractAddress(name);
-  bool connected = connect(fd, reinterpret_cast<sockaddr*>(&address.name), address.bytes) == 0;
+  bool connected =
+      connect(fd, reinterpret_cast<sockaddr*>(&address.name), address.bytes) == 0;
   return connected ? fd : CloseKeepingErrno(fd);
 }
 
@@ -124,7 +129,9 @@ bool PeerOf(int fd, Peer* peer) {
   return true;
 }
 
-bool SameUser(const Peer& peer) { return peer.uid == geteuid() && peer.uid != kOverflowUser; }
+bool SameUser(const Peer& peer) {
+  return peer.uid == geteuid() && peer.uid != kOverflowUser;
+}
 
 bool Send(int fd, const Message& message, int descriptor) {
   iovec body{const_cast<Message*>(&message), sizeof message};
@@ -154,7 +161,8 @@ Received Receive(int fd, Message* message, int* descriptor) {
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   ssize_t bytes = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (bytes < 0) return errno == EAGAIN || errno == EINTR ? Received::kNothing : Received::kClosed;
+  if (bytes < 0)
+    return errno == EAGAIN || errno == EINTR ? Received::kNothing : Received::kClosed;
   *descriptor = TakeDescriptor(&header);
   if (Sound(*message, bytes, header.msg_flags)) return Received::kMessage;
   if (*descriptor >= 0) close(*descriptor);

@@ -1,8 +1,8 @@
 // How the processes of a listen address find each other: an abstract unix socket, and the
 // messages that pass over it.
 //
-// The name lives and dies with the network namespace, as the port does; whoever can bind it
-// leads. Every call is non-blocking; every descriptor is close-on-exec.
+// The name lives and dies with the network namespace, as the port does; whoever can bind
+// it leads. Every call is non-blocking; every descriptor is close-on-exec.
 //
 // A conversation:
 //   member  -> Hello      its nonce, slot, region and a challenge
@@ -61,11 +61,12 @@ struct Peer {
 };
 // Who is at the other end; false if the kernel does not say.
 bool PeerOf(int fd, Peer* peer);
-// Whether it runs as the user that this process runs as. The overflow id, which stands for
-// users of other namespaces, never does.
+// Whether it runs as the user that this process runs as. The overflow id, which stands
+// for users of other namespaces, never does.
 bool SameUser(const Peer& peer);
 
-// Sends one message, with `descriptor` unless it is -1; false if it cannot be sent at once.
+// Sends one message, with `descriptor` unless it is -1; false if it cannot be sent at
+// once.
 bool Send(int fd, const Message& message, int descriptor);
 
 enum class Received { kMessage, kNothing, kClosed };

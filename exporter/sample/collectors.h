@@ -14,8 +14,8 @@ enum class CollectorId : uint8_t { kProcess, kCgroup, kPymalloc, kGc, kRegion, k
 
 inline constexpr int kCollectorCount = static_cast<int>(CollectorId::kCount);
 
-inline constexpr const char* kCollectorNames[kCollectorCount] = {"process", "cgroup",
-                                                                 "pymalloc", "gc", "region"};
+inline constexpr const char* kCollectorNames[kCollectorCount] = {
+    "process", "cgroup", "pymalloc", "gc", "region"};
 
 // Why a collector is down. The fixed list behind the label `reason`.
 enum class Reason : uint8_t {

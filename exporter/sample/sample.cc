@@ -10,8 +10,12 @@ namespace {
 // Bytes of the UTF-8 sequence at `text` (Unicode 15, table 3-7), 0 if it is none.
 size_t SequenceBytes(const unsigned char* text, size_t room) {
   unsigned char first = text[0];
-  size_t bytes = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3
-                 : first < 0xf5 ? 4 : 0;
+  size_t bytes = first < 0x80   ? 1
+                 : first < 0xc2 ? 0
+                 : first < 0xe0 ? 2
+                 : first < 0xf0 ? 3
+                 : first < 0xf5 ? 4
+                                : 0;
   if (bytes == 0 || bytes > room) return 0;
   for (size_t i = 1; i < bytes; ++i) {
     if ((text[i] & 0xc0) != 0x80) return 0;
@@ -43,15 +47,16 @@ bool ValidBool(const bool& value) {
 }
 
 bool ValidIdentity(const Identity& identity) {
-  return identity.nonce != 0 && ValidText(identity.app) && ValidText(identity.implementation) &&
-         ValidText(identity.version) && ValidText(identity.version_patchlevel) &&
+  return identity.nonce != 0 && ValidText(identity.app) &&
+         ValidText(identity.implementation) && ValidText(identity.version) &&
+         ValidText(identity.version_patchlevel) &&
          static_cast<unsigned>(identity.detail) <= static_cast<unsigned>(Detail::kFull) &&
          ValidBool(identity.serving);
 }
 
 bool ValidStatus(const CollectorStatus& status) {
-  return static_cast<int>(status.reason) < kReasonCount && ValidTime(status.duration_seconds) &&
-         ValidTime(status.timestamp_seconds);
+  return static_cast<int>(status.reason) < kReasonCount &&
+         ValidTime(status.duration_seconds) && ValidTime(status.timestamp_seconds);
 }
 
 bool AddsUp(const PymallocSample& s) {
@@ -66,7 +71,8 @@ bool Valid(const Sample& sample) {
   return ValidIdentity(sample.identity) && ValidTime(sample.timestamp_seconds) &&
          ValidTime(sample.exporter_cpu_seconds) &&
          std::all_of(sample.collectors.begin(), sample.collectors.end(), ValidStatus) &&
-         ValidTime(sample.process.cpu_seconds) && ValidTime(sample.process.start_time_seconds) &&
+         ValidTime(sample.process.cpu_seconds) &&
+         ValidTime(sample.process.start_time_seconds) &&
          std::isfinite(sample.cgroup.pressure_stalled_seconds) && AddsUp(sample.pymalloc);
 }
 

@@ -18,16 +18,16 @@ namespace pymalloc_exporter {
 // a region of their own.
 inline constexpr uint32_t kLayoutVersion = 1;
 
-inline constexpr int kSizeClasses = 32;           // pymalloc's, 16 bytes apart
-inline constexpr int kSizeClassStepBytes = 16;    // size of class i is (i + 1) * 16
-inline constexpr int kOccupancyBands = 11;        // [0,10) ... [90,100) and 100 percent
+inline constexpr int kSizeClasses = 32;         // pymalloc's, 16 bytes apart
+inline constexpr int kSizeClassStepBytes = 16;  // size of class i is (i + 1) * 16
+inline constexpr int kOccupancyBands = 11;      // [0,10) ... [90,100) and 100 percent
 inline constexpr int kGcGenerations = 3;
 
 enum class Detail : uint8_t { kDefault, kFull };
 
-// Who the process is. `nonce` is drawn at random by each process (a forked child draws its
-// own) and names it where pids collide; `parent_nonce` is the nonce of the process it was
-// forked from, 0 where that one carried no exporter.
+// Who the process is. `nonce` is drawn at random by each process (a forked child draws
+// its own) and names it where pids collide; `parent_nonce` is the nonce of the process it
+// was forked from, 0 where that one carried no exporter.
 struct Identity {
   uint64_t nonce = 0;
   uint64_t parent_nonce = 0;

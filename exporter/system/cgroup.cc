@@ -45,7 +45,8 @@ class Folder {
 void ReadPressure(std::string_view text, CgroupSample* out) {
   size_t total = text.find("total=");
   uint64_t microseconds;
-  if (total != text.npos && ParseNumber(text.substr(total + strlen("total=")), &microseconds)) {
+  if (total != text.npos &&
+      ParseNumber(text.substr(total + strlen("total=")), &microseconds)) {
     out->pressure_stalled_seconds = static_cast<double>(microseconds) / 1e6;
   }
 }
@@ -90,11 +91,13 @@ Reason CgroupCollector::Collect(Sample& sample, const StopFlag&) noexcept {
   if (!sample.identity.serving) return Reason::kNone;
   char buffer[4096];
   CgroupFolder folder;
-  if (!ParseCgroupFolder(ReadFile(paths_.proc, "self/cgroup", buffer, sizeof buffer), &folder)) {
+  if (!ParseCgroupFolder(ReadFile(paths_.proc, "self/cgroup", buffer, sizeof buffer),
+                         &folder)) {
     return Reason::kNotPresent;
   }
   Folder files(paths_.cgroup, folder.path);
-  folder.version1 ? ReadVersion1(files, &sample.cgroup) : ReadVersion2(files, &sample.cgroup);
+  folder.version1 ? ReadVersion1(files, &sample.cgroup)
+                  : ReadVersion2(files, &sample.cgroup);
   return sample.cgroup.usage_bytes == kCgroupAbsent ? Reason::kNotPresent : Reason::kNone;
 }
 

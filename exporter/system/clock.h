@@ -20,7 +20,9 @@ inline Nanoseconds Now(clockid_t clock = CLOCK_MONOTONIC) {
   return time.tv_sec * kSecond + time.tv_nsec;
 }
 
-inline double Seconds(clockid_t clock) { return static_cast<double>(Now(clock)) / kSecond; }
+inline double Seconds(clockid_t clock) {
+  return static_cast<double>(Now(clock)) / kSecond;
+}
 
 inline timespec ToTimespec(Nanoseconds time) { return {time / kSecond, time % kSecond}; }
 

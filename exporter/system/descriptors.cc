@@ -10,7 +10,8 @@
 namespace pymalloc_exporter {
 namespace {
 
-// Any signal would do: it stays blocked. Its default is to be ignored, in case one is left.
+// Any signal would do: it stays blocked. Its default is to be ignored, in case one is
+// left.
 constexpr int kWakeSignal = SIGURG;
 
 constexpr unsigned kCloseRangeUnshare = 1u << 1;  // linux/close_range.h
@@ -26,7 +27,8 @@ void CloseEach() {
 }  // namespace
 
 DescriptorTable OwnDescriptors() {
-  if (syscall(SYS_close_range, 0u, ~0u, kCloseRangeUnshare) == 0) return DescriptorTable::kOwn;
+  if (syscall(SYS_close_range, 0u, ~0u, kCloseRangeUnshare) == 0)
+    return DescriptorTable::kOwn;
   if (unshare(CLONE_FILES) != 0) return DescriptorTable::kShared;
   if (syscall(SYS_close_range, 0u, ~0u, 0u) != 0) CloseEach();
   return DescriptorTable::kOwn;

@@ -1,7 +1,7 @@
 // A descriptor table of our own, and a way to wake a thread that has one.
 //
-// A thread of ours shares no descriptor with the application: no child of any kind inherits
-// a socket of ours, no daemoniser can close one, no number can be confused.
+// A thread of ours shares no descriptor with the application: no child of any kind
+// inherits a socket of ours, no daemoniser can close one, no number can be confused.
 
 #pragma once
 
@@ -19,10 +19,10 @@ enum class DescriptorTable {
 // CLOSE_RANGE_UNSHARE, Linux 5.9; else unshare(CLONE_FILES) and close each).
 DescriptorTable OwnDescriptors();
 
-// A descriptor that polls readable once WakeThread() was called for the calling thread; -1
-// where signalfd(2) is refused. It is never read: what wakes is a thread-directed, blocked
-// signal, which runs no handler, is seen by no other thread and ends with the thread.
-// REQUIRES: all signals are blocked in the calling thread.
+// A descriptor that polls readable once WakeThread() was called for the calling thread;
+// -1 where signalfd(2) is refused. It is never read: what wakes is a thread-directed,
+// blocked signal, which runs no handler, is seen by no other thread and ends with the
+// thread. REQUIRES: all signals are blocked in the calling thread.
 int OpenWakeDescriptor();
 void WakeThread(pid_t thread);
 

@@ -69,7 +69,8 @@ int64_t CountEntries(const char* directory, const char* name) {
   if (fd < 0) return -1;
   // From Linux 6.2 on the size of /proc/PID/fd is the number of descriptors.
   struct stat status;
-  int64_t count = fstat(fd, &status) == 0 && status.st_size > 0 ? status.st_size : CountRecords(fd);
+  int64_t count =
+      fstat(fd, &status) == 0 && status.st_size > 0 ? status.st_size : CountRecords(fd);
   close(fd);
   return count;
 }

@@ -16,8 +16,8 @@ struct KernelPaths {
   const char* cgroup = "/sys/fs/cgroup";
 };
 
-// Reads at most `capacity` bytes of `directory`/`name` into `buffer`; the text read, empty
-// if it cannot be opened or read (errno tells). A longer file is cut.
+// Reads at most `capacity` bytes of `directory`/`name` into `buffer`; the text read,
+// empty if it cannot be opened or read (errno tells). A longer file is cut.
 std::string_view ReadFile(const char* directory, const char* name, char* buffer,
                           size_t capacity);
 

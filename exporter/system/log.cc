@@ -17,8 +17,8 @@ constexpr size_t kLongestLine = 512;
 
 thread_local bool own_table = false;
 
-// A copy of the application's descriptor 2 in this thread's table: pidfd_getfd (Linux 5.6),
-// which serves sockets too, else by its name in /proc.
+// A copy of the application's descriptor 2 in this thread's table: pidfd_getfd
+// (Linux 5.6), which serves sockets too, else by its name in /proc.
 int BorrowStandardError() {
   int process = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
   if (process >= 0) {
@@ -32,7 +32,8 @@ int BorrowStandardError() {
 void WriteIfReady(int fd, const char* line, size_t length) {
   pollfd ready{fd, POLLOUT, 0};
   if (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT)) return;
-  // SIGPIPE is blocked in our own threads; in the application's, a socket is asked not to.
+  // SIGPIPE is blocked in our own threads; in the application's, a socket is asked not
+  // to.
   if (send(fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return;
   ssize_t written = write(fd, line, length);
   static_cast<void>(written);  // nobody is left to tell

@@ -1,8 +1,8 @@
 // The kernel's page map of the own process.
 //
-// Source: admin-guide/mm/pagemap.rst: 8 bytes a page; bit 61 file-backed or shared, bit 62
-// swapped, bit 63 present.
-// Thread safety: one thread. No GIL, no malloc. Reads windows of 2 MiB of addresses at most.
+// Source: admin-guide/mm/pagemap.rst: 8 bytes a page; bit 61 file-backed or shared, bit
+// 62 swapped, bit 63 present. Thread safety: one thread. No GIL, no malloc. Reads windows
+// of 2 MiB of addresses at most.
 
 #pragma once
 
@@ -23,11 +23,12 @@ class PageMap {
   // False where it may not be read (a process that dropped its user id).
   bool Open();
 
-  // Whether a page of [address, address + bytes) is swapped out; true if it can't be told.
+  // Whether a page of [address, address + bytes) is swapped out; true if it can't be
+  // told.
   bool AnySwapped(uintptr_t address, uint64_t bytes) const;
 
-  // Which of `count` pages (at most kWindowPages) from `address` on this process has written:
-  // present or swapped, and no longer a file's. All, if it can't be told.
+  // Which of `count` pages (at most kWindowPages) from `address` on this process has
+  // written: present or swapped, and no longer a file's. All, if it can't be told.
   void FindWritten(uintptr_t address, int count, bool* written) const;
 
  private:

@@ -17,8 +17,8 @@ bool FindKilobytes(std::string_view text, std::string_view key, uint64_t* bytes)
   return true;
 }
 
-// The field `number` (1-based, as proc(5) counts) of a stat line. The second, the command,
-// may hold blanks and parentheses: fields are counted from the last ')'.
+// The field `number` (1-based, as proc(5) counts) of a stat line. The second, the
+// command, may hold blanks and parentheses: fields are counted from the last ')'.
 bool StatField(std::string_view text, int number, uint64_t* value) {
   size_t at = text.rfind(')');
   if (at == text.npos) return false;
@@ -51,8 +51,8 @@ bool ParseStatus(std::string_view text, ProcessSample* out) {
 }
 
 bool ParseStat(std::string_view text, ProcessSample* out, uint64_t* start_ticks) {
-  return StatField(text, 10, &out->minor_faults) && StatField(text, 12, &out->major_faults) &&
-         StatField(text, 22, start_ticks);
+  return StatField(text, 10, &out->minor_faults) &&
+         StatField(text, 12, &out->major_faults) && StatField(text, 22, start_ticks);
 }
 
 Reason ProcessCollector::Calibrate() {
@@ -64,7 +64,8 @@ Reason ProcessCollector::Calibrate() {
   if (second == statm.npos || !ParseNumber(statm.substr(second), &pages)) {
     return verdict_ = Reason::kUnreadable;
   }
-  if (!ParseStatus(ReadFile(paths_.proc, "self/status", buffer, sizeof buffer), &process)) {
+  if (!ParseStatus(ReadFile(paths_.proc, "self/status", buffer, sizeof buffer),
+                   &process)) {
     return verdict_ = Reason::kUnreadable;
   }
   uint64_t parts = process.resident_anon_bytes + process.resident_file_bytes +
@@ -91,9 +92,10 @@ Reason ProcessCollector::Collect(Sample& sample, const StopFlag&) noexcept {
   char buffer[4096];
   ProcessSample process;
   uint64_t start_ticks = 0;
-  bool read = ParseStatus(ReadFile(paths_.proc, "self/status", buffer, sizeof buffer), &process) &&
-              ParseStat(ReadFile(paths_.proc, "self/stat", buffer, sizeof buffer), &process,
-                        &start_ticks) &&
+  bool read = ParseStatus(ReadFile(paths_.proc, "self/status", buffer, sizeof buffer),
+                          &process) &&
+              ParseStat(ReadFile(paths_.proc, "self/stat", buffer, sizeof buffer),
+                        &process, &start_ticks) &&
               ReadLimits(&process);
   if (!read) return Reason::kUnreadable;
   process.cpu_seconds = Seconds(CLOCK_PROCESS_CPUTIME_ID);

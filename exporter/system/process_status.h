@@ -1,8 +1,8 @@
 // What /proc tells of the own process: the rows that need no slow reading.
 //
-// Sources: proc(5): /proc/PID/status (Vm*, Rss*, Threads: kB and counts; RSS is the sum of
-// its three parts there), /proc/PID/stat (times in clock ticks), /proc/PID/statm (pages).
-// Parsers are pure: text in, numbers out.
+// Sources: proc(5): /proc/PID/status (Vm*, Rss*, Threads: kB and counts; RSS is the sum
+// of its three parts there), /proc/PID/stat (times in clock ticks), /proc/PID/statm
+// (pages). Parsers are pure: text in, numbers out.
 
 #pragma once
 

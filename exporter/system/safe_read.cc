@@ -19,7 +19,8 @@ SafeReader::~SafeReader() {
 void SafeReader::Drain(size_t bytes) const {
   char discarded[4096];
   while (bytes > 0) {
-    ssize_t taken = read(pipe_[0], discarded, bytes < sizeof discarded ? bytes : sizeof discarded);
+    ssize_t taken =
+        read(pipe_[0], discarded, bytes < sizeof discarded ? bytes : sizeof discarded);
     if (taken <= 0) return;
     bytes -= static_cast<size_t>(taken);
   }
@@ -37,7 +38,8 @@ bool SafeReader::Read(uintptr_t address, void* into, size_t bytes) const {
 void SafeReader::ReadEach(const uintptr_t* addresses, int count, size_t size, void* into,
                           bool* readable) const {
   iovec vectors[kMostAddresses];
-  for (int i = 0; i < count; ++i) vectors[i] = {reinterpret_cast<void*>(addresses[i]), size};
+  for (int i = 0; i < count; ++i)
+    vectors[i] = {reinterpret_cast<void*>(addresses[i]), size};
   ssize_t total = static_cast<ssize_t>(static_cast<size_t>(count) * size);
   ssize_t written = writev(pipe_[1], vectors, count);
   if (written == total && read(pipe_[0], into, static_cast<size_t>(total)) == total) {
@@ -47,7 +49,8 @@ void SafeReader::ReadEach(const uintptr_t* addresses, int count, size_t size, vo
   // One of them is not there; the kernel does not say which.
   if (written > 0) Drain(static_cast<size_t>(written));
   for (int i = 0; i < count; ++i) {
-    readable[i] = Read(addresses[i], static_cast<char*>(into) + static_cast<size_t>(i) * size, size);
+    readable[i] = Read(addresses[i],
+                       static_cast<char*>(into) + static_cast<size_t>(i) * size, size);
   }
 }
 

@@ -1,7 +1,8 @@
 // Copying memory that may not be there: an error instead of a crash.
 //
-// The kernel copies: the bytes are written into a pipe and read back, which pins no page and
-// un-shares none (process_vm_readv does). A window that is not wholly readable is refused.
+// The kernel copies: the bytes are written into a pipe and read back, which pins no page
+// and un-shares none (process_vm_readv does). A window that is not wholly readable is
+// refused.
 
 #pragma once
 

@@ -1,7 +1,8 @@
-// Frees of arenas through the hook, with and without a sampler that walks 256 of them at 1 kHz.
+// Frees of arenas through the hook, with and without a sampler that walks 256 of them at
+// 1 kHz.
 //
-// Prints: p99.9 in microseconds of a bare munmap, of the hook alone, and of the hook beside the
-// sampler.
+// Prints: p99.9 in microseconds of a bare munmap, of the hook alone, and of the hook
+// beside the sampler.
 
 #include <sys/mman.h>
 
@@ -23,7 +24,8 @@ constexpr int kStanding = 256;
 const PoolGeometry kGeometry(1 << 20, 1 << 14);
 
 void* Map(void*, size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return memory == MAP_FAILED ? nullptr : memory;
 }
 void Unmap(void*, void* memory, size_t bytes) { munmap(memory, bytes); }
@@ -58,8 +60,9 @@ int main() {
   auto allocate = [&] { return collector.OnAllocate(kGeometry.arena_bytes, true); };
   auto release = [&](void* arena) { collector.OnFree(arena, kGeometry.arena_bytes); };
   for (int i = 0; i < kStanding; ++i) CarveFirstPool(allocate());
-  double bare = Percentile999([] { return Map(nullptr, kGeometry.arena_bytes); },
-                              [](void* arena) { Unmap(nullptr, arena, kGeometry.arena_bytes); });
+  double bare =
+      Percentile999([] { return Map(nullptr, kGeometry.arena_bytes); },
+                    [](void* arena) { Unmap(nullptr, arena, kGeometry.arena_bytes); });
   double hook = Percentile999(allocate, release);
   std::atomic<bool> stop{false};
   std::thread sampler([&] {

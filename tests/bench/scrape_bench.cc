@@ -29,7 +29,8 @@ Region FilledRegion() {
     sample.identity.parent_nonce = 1;
     sample.process.cpu_seconds = 1234.567 + static_cast<double>(nonce);
     sample.timestamp_seconds += 0.123456 * static_cast<double>(nonce);
-    for (GcGeneration& generation : sample.gc.generations) generation.collections = nonce * 1000;
+    for (GcGeneration& generation : sample.gc.generations)
+      generation.collections = nonce * 1000;
     region.Write(region.Claim(nonce, kNoSlot), sample);
   }
   return region;
@@ -41,7 +42,8 @@ double MedianMicroseconds(Work work) {
   for (int i = 0; i < kRounds; ++i) {
     Nanoseconds start = Now(CLOCK_THREAD_CPUTIME_ID);
     work();
-    times.push_back(static_cast<double>(Now(CLOCK_THREAD_CPUTIME_ID) - start) / kMicrosecond);
+    times.push_back(static_cast<double>(Now(CLOCK_THREAD_CPUTIME_ID) - start) /
+                    kMicrosecond);
   }
   std::nth_element(times.begin(), times.begin() + kRounds / 2, times.end());
   return times[kRounds / 2];

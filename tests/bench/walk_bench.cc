@@ -1,7 +1,7 @@
 // The header walk against a bare loop that prefetches and adds up the same headers.
 //
-// Prints: nanoseconds a pool of the walk, of the bare loop, and the median of their ratios
-// over interleaved pairs.
+// Prints: nanoseconds a pool of the walk, of the bare loop, and the median of their
+// ratios over interleaved pairs.
 
 #include <sys/mman.h>
 
@@ -31,8 +31,10 @@ uintptr_t MakeArenas() {
                    ~uintptr_t{kGeometry.arena_bytes - 1};
   for (uintptr_t pool = base; pool < base + bytes; pool += kGeometry.pool_bytes) {
     auto* header = reinterpret_cast<uint32_t*>(pool);
-    uint32_t size_class = static_cast<uint32_t>(pool / kGeometry.pool_bytes * 7 % kSizeClasses);
-    header[0] = kGeometry.capacity[size_class] / (1 + static_cast<uint32_t>(pool >> 14) % 3);
+    uint32_t size_class =
+        static_cast<uint32_t>(pool / kGeometry.pool_bytes * 7 % kSizeClasses);
+    header[0] =
+        kGeometry.capacity[size_class] / (1 + static_cast<uint32_t>(pool >> 14) % 3);
     header[9] = size_class;
     header[10] = header[11] = kGeometry.last_offset[size_class];
   }
@@ -63,7 +65,8 @@ int main() {
   if (base == 0) return 1;
   auto& collector = *new PymallocCollector;
   collector.Begin(kGeometry, {nullptr, nullptr, nullptr, [] { return true; }});
-  for (uintptr_t i = 0; i < kArenas; ++i) collector.Adopt(base + i * kGeometry.arena_bytes);
+  for (uintptr_t i = 0; i < kArenas; ++i)
+    collector.Adopt(base + i * kGeometry.arena_bytes);
   const StopFlag never{false};
   std::vector<double> walks, loops, ratios;
   uint64_t live = 0;
@@ -80,6 +83,7 @@ int main() {
     ratios.push_back(walks.back() / loops.back());
   }
   double pools = kArenas * 64.0;
-  printf("%.3f %.3f %.3f\n", Median(walks) / pools, Median(loops) / pools, Median(ratios));
+  printf("%.3f %.3f %.3f\n", Median(walks) / pools, Median(loops) / pools,
+         Median(ratios));
   return live == 0;
 }

@@ -11,14 +11,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from interpreters import INTERPRETERS, MAIN
 from gunicorn_service import Service
+from interpreters import INTERPRETERS, MAIN
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--update-golden", action="store_true", help="write the golden scrapes anew"
-    )
+    parser.addoption("--update-golden", action="store_true", help="write the golden scrapes anew")
 
 
 @pytest.fixture

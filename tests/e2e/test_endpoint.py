@@ -21,6 +21,13 @@ from processes import wait_until
 Start = Callable[..., Service]
 GOLDEN = Path(__file__).parent / "golden"
 
+# Rows that come and go with the machine and with what happened before.
+VARYING = (
+    "cgroup_",
+    "pymalloc_exporter_collector_info",
+    "pymalloc_exporter_http_requests_total",
+)
+
 
 def request(service: Service, path: str, method: str = "GET", **headers: str) -> tuple:
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
@@ -126,7 +133,7 @@ def normalized(scrape: exposition.Scrape) -> str:
     """Names, types, help and labels; values, workers and reasons of a machine left out."""
     lines = set()
     for row in scrape.series:
-        if row.name.startswith(("cgroup_", "pymalloc_exporter_collector_info")):
+        if row.name.startswith(VARYING):
             continue
         labels = {**row.labels, "worker": "N"} if "worker" in row.labels else row.labels
         inside = ",".join(f'{name}="{text}"' for name, text in labels.items())
@@ -180,9 +187,7 @@ def test_two_services_share_an_address(start: Start) -> None:
 @pytest.mark.parametrize("version", INTERPRETERS)
 def test_nothing_is_warned_of(version: str, start: Start) -> None:
     """Under -W error a fork beside a thread would end the master or a worker."""
-    service = start(
-        "--max-requests=1", python=INTERPRETERS[version], python_flags=("-W", "error")
-    )
+    service = start("--max-requests=1", python=INTERPRETERS[version], python_flags=("-W", "error"))
     service.wait_complete()
     for _ in range(12):
         service.get()

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import processes
 import pytest
 from exposition import Scrape
-from interpreters import INTERPRETERS, MAIN
 from gunicorn_service import Service
+from interpreters import INTERPRETERS, MAIN
 from processes import wait_until
 
 VARIANTS = {

@@ -33,8 +33,9 @@ TEST_F(ArenaRegistryTest, VisitsEntriesInOrderOfAddresses) {
   ASSERT_TRUE(registry_.Insert(kBase + kArena, 0));
   ASSERT_TRUE(registry_.Insert(kBase, ArenaRegistry::kVerified));
   ASSERT_TRUE(registry_.Insert(0x1000, 0));
-  EXPECT_EQ(Entries(registry_),
-            (std::vector<uintptr_t>{0x1000, kBase | ArenaRegistry::kVerified, kBase + kArena}));
+  EXPECT_EQ(
+      Entries(registry_),
+      (std::vector<uintptr_t>{0x1000, kBase | ArenaRegistry::kVerified, kBase + kArena}));
 }
 
 TEST_F(ArenaRegistryTest, KeepsTheSmallestNeighboursApart) {

@@ -15,7 +15,8 @@ TEST(ParseCgroupFolder, KnowsBothVersions) {
   ASSERT_TRUE(ParseCgroupFolder("0::/system.slice/web.service\n", &folder));
   EXPECT_FALSE(folder.version1);
   EXPECT_STREQ(folder.path, "/system.slice/web.service");
-  ASSERT_TRUE(ParseCgroupFolder("5:cpu,cpuacct:/a\n4:memory:/docker/1f\n0::/b\n", &folder));
+  ASSERT_TRUE(
+      ParseCgroupFolder("5:cpu,cpuacct:/a\n4:memory:/docker/1f\n0::/b\n", &folder));
   EXPECT_TRUE(folder.version1);
   EXPECT_STREQ(folder.path, "/memory/docker/1f");
 }

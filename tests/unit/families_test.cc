@@ -50,16 +50,19 @@ TEST(MetricTable, NamesEachMetricOnce) {
 TEST(MetricTable, TotalsAreCounters) {
   for (const MetricDefinition& definition : kMetricTable) {
     bool total = std::string(definition.name).ends_with("_total");
-    EXPECT_EQ(total, definition.type == prometheus::MetricType::Counter) << definition.name;
+    EXPECT_EQ(total, definition.type == prometheus::MetricType::Counter)
+        << definition.name;
   }
 }
 
 TEST(Families, NameTheWorkerBySlot) {
   std::string text = Text({{Live(7, HealthySample())}});
-  EXPECT_TRUE(Has(text, R"(process_resident_memory_bytes{app="shop",worker="7"} 50000000)"));
+  EXPECT_TRUE(
+      Has(text, R"(process_resident_memory_bytes{app="shop",worker="7"} 50000000)"));
   EXPECT_TRUE(Has(text, R"(pymalloc_bytes{app="shop",worker="7",state="live"} 2097152)"));
-  EXPECT_TRUE(Has(text, R"(python_info{app="shop",worker="7",implementation="CPython",major="3",)"
-                        R"(minor="11",patchlevel="7",version="3.11.7"} 1)"));
+  EXPECT_TRUE(
+      Has(text, R"(python_info{app="shop",worker="7",implementation="CPython",major="3",)"
+                R"(minor="11",patchlevel="7",version="3.11.7"} 1)"));
 }
 
 TEST(Families, StayBelow200SeriesAWorker) {
@@ -90,7 +93,8 @@ TEST(Families, LeaveOutWhatACollectorNeverFound) {
 TEST(Families, KeepTheLastGoodFiguresOfACollectorThatIsDown) {
   Sample sample = HealthySample();
   sample.status(CollectorId::kPymalloc).reason = Reason::kSwapped;
-  EXPECT_TRUE(Has(Text({{Live(0, sample)}}), R"(pymalloc_arenas{app="shop",worker="0"} 3)"));
+  EXPECT_TRUE(
+      Has(Text({{Live(0, sample)}}), R"(pymalloc_arenas{app="shop",worker="0"} 3)"));
 }
 
 TEST(Families, NameBandsOfOccupancySoThatTheySort) {
@@ -102,7 +106,8 @@ TEST(Families, NameBandsOfOccupancySoThatTheySort) {
 TEST(Families, CgroupIsTheEndpointsAndOfTheProcessThatServes) {
   Sample sample = HealthySample();
   sample.cgroup.usage_bytes = 123;
-  EXPECT_EQ(Text({{Live(0, sample)}}).find("cgroup_memory_usage_bytes"), std::string::npos);
+  EXPECT_EQ(Text({{Live(0, sample)}}).find("cgroup_memory_usage_bytes"),
+            std::string::npos);
   sample.identity.serving = true;
   EXPECT_TRUE(Has(Text({{Live(0, sample)}}), "cgroup_memory_usage_bytes 123"));
 }
@@ -148,8 +153,9 @@ TEST(TextWriter, EscapesLabelsAndHelp) {
   MetricFamily family = Gauge(1);
   family.help = "a\\b\nc\"d";
   family.metric[0].label = {{"l", "a\\b\nc\"d"}};
-  EXPECT_EQ(WriteText({family}),
-            "# HELP name a\\\\b\\nc\"d\n# TYPE name gauge\nname{l=\"a\\\\b\\nc\\\"d\"} 1\n");
+  EXPECT_EQ(
+      WriteText({family}),
+      "# HELP name a\\\\b\\nc\"d\n# TYPE name gauge\nname{l=\"a\\\\b\\nc\\\"d\"} 1\n");
 }
 
 TEST(TextWriter, WritesWhatPrometheusCppWrites) {

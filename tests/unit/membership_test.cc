@@ -76,7 +76,8 @@ class Group : public testing::Test {
     reports_[index].slot = kNoSlot;
   }
 
-  bool Eventually(const std::function<bool()>& holds, Nanoseconds patience = 10 * kSecond) {
+  bool Eventually(const std::function<bool()>& holds,
+                  Nanoseconds patience = 10 * kSecond) {
     for (Nanoseconds end = Now() + patience; Now() < end; Sleep(kMillisecond)) {
       if (holds()) return true;
     }
@@ -85,7 +86,8 @@ class Group : public testing::Test {
 
   int Leaders() const {
     int leaders = 0;
-    for (int i = 0; i < kMost; ++i) leaders += reports_[i].pid != 0 && reports_[i].leading;
+    for (int i = 0; i < kMost; ++i)
+      leaders += reports_[i].pid != 0 && reports_[i].leading;
     return leaders;
   }
   int LeaderIndex() const {
@@ -169,7 +171,8 @@ TEST_F(Group, FreesTheSlotOfAKilledMember) {
   ASSERT_TRUE(Eventually([&] { return AllTogether(3); }));
   int victim = (LeaderIndex() + 1) % 3;
   Kill(victim, SIGKILL);
-  EXPECT_TRUE(Eventually([&] { return reports_[LeaderIndex()].ended_unannounced == 1; }, kSecond));
+  EXPECT_TRUE(Eventually([&] { return reports_[LeaderIndex()].ended_unannounced == 1; },
+                         kSecond));
 }
 
 TEST_F(Group, CountsAnEndThatWasAnnounced) {
@@ -179,7 +182,8 @@ TEST_F(Group, CountsAnEndThatWasAnnounced) {
   reports_[leaver].goodbye = true;
   Sleep(100 * kMillisecond);
   Kill(leaver, SIGKILL);
-  EXPECT_TRUE(Eventually([&] { return reports_[LeaderIndex()].ended_announced == 1; }, kSecond));
+  EXPECT_TRUE(
+      Eventually([&] { return reports_[LeaderIndex()].ended_announced == 1; }, kSecond));
   EXPECT_EQ(reports_[LeaderIndex()].ended_unannounced, 0u);
 }
 

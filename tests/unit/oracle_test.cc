@@ -48,7 +48,8 @@ TEST(ParseOracle, ReadsClassesAndTotals) {
 TEST(ParseOracle, RefusesTextThatLacksALine) {
   OracleReading reading;
   EXPECT_FALSE(ParseOracle("", &reading));
-  for (const char* line : {"-----", "# arenas reclaimed", "unused pools", "bytes in available"}) {
+  for (const char* line :
+       {"-----", "# arenas reclaimed", "unused pools", "bytes in available"}) {
     std::string text = kText;
     size_t start = text.rfind('\n', text.find(line)) + 1;
     text.erase(start, text.find('\n', start) + 1 - start);

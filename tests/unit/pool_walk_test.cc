@@ -8,7 +8,9 @@
 
 namespace pymalloc_exporter {
 
-void PrintTo(const PoolGeometry& geometry, std::ostream* out) { *out << geometry.arena_bytes; }
+void PrintTo(const PoolGeometry& geometry, std::ostream* out) {
+  *out << geometry.arena_bytes;
+}
 
 namespace {
 
@@ -103,10 +105,10 @@ TEST_P(PoolWalk, AnArenaThatIsNotPoolAlignedHoldsOnePoolLess) {
 TEST_P(PoolWalk, HeadersThatMakeNoSenseAreCountedAsOverhead) {
   const uint32_t last = geometry().last_offset[0];
   const PoolWords corrupted[] = {
-      {1, 32, last, last},                            // no such size class
-      {1, 0xffffffff, last, last},                    // likewise
-      {geometry().capacity[0] + 1, 0, last, last},    // more blocks than fit
-      {1, 0, last, last + 16},                        // another class' last offset
+      {1, 32, last, last},                          // no such size class
+      {1, 0xffffffff, last, last},                  // likewise
+      {geometry().capacity[0] + 1, 0, last, last},  // more blocks than fit
+      {1, 0, last, last + 16},                      // another class' last offset
       {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
   };
   for (const PoolWords& words : corrupted) {

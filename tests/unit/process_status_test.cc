@@ -10,7 +10,8 @@ namespace {
 
 constexpr char kStatus[] =
     "Name:\tpython\nVmPeak:\t  30000 kB\nVmSize:\t   29000 kB\nVmHWM:\t   12000 kB\n"
-    "VmRSS:\t   11000 kB\nRssAnon:\t    4000 kB\nRssFile:\t    6000 kB\nRssShmem:\t    1000 kB\n"
+    "VmRSS:\t   11000 kB\nRssAnon:\t    4000 kB\nRssFile:\t    6000 kB\nRssShmem:\t    "
+    "1000 kB\n"
     "VmSwap:\t      16 kB\nThreads:\t3\n";
 
 TEST(ParseStatus, ReadsKilobytesAndCounts) {

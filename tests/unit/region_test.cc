@@ -129,11 +129,14 @@ TEST_F(RegionTest, RefusesWhatIsNoRegion) {
   constexpr int kSealed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   int pipe_fds[2];
   ASSERT_EQ(pipe(pipe_fds), 0);
-  int fds[] = {MemfdOf(kRegionBytes, 0),                              // could be truncated
-               MemfdOf(kRegionBytes, F_SEAL_GROW | F_SEAL_SEAL),      // likewise
-               MemfdOf(kRegionBytes - 4096, kSealed),                 // too short
-               MemfdOf(kRegionBytes, kSealed),                        // nothing in it
-               open("/dev/zero", O_RDWR | O_CLOEXEC), pipe_fds[0], pipe_fds[1], -1};
+  int fds[] = {MemfdOf(kRegionBytes, 0),                          // could be truncated
+               MemfdOf(kRegionBytes, F_SEAL_GROW | F_SEAL_SEAL),  // likewise
+               MemfdOf(kRegionBytes - 4096, kSealed),             // too short
+               MemfdOf(kRegionBytes, kSealed),                    // nothing in it
+               open("/dev/zero", O_RDWR | O_CLOEXEC),
+               pipe_fds[0],
+               pipe_fds[1],
+               -1};
   for (int fd : fds) {
     EXPECT_FALSE(Region::Adopt(fd).mapped()) << fd;
     if (fd >= 0) close(fd);
@@ -189,8 +192,10 @@ TEST_F(RegionTest, GarbageIsNeverGood) {
   int slot = Claimed(11);
   for (int round = 0; round < 200; ++round) {
     region_.Write(slot, HealthySample(11));
-    unsigned char* words = bytes + kSlotBytes * static_cast<size_t>(slot + 1) + sizeof(uint64_t);
-    for (int i = 0; i < 40; ++i) words[random() % sizeof(Sample)] = static_cast<unsigned char>(random());
+    unsigned char* words =
+        bytes + kSlotBytes * static_cast<size_t>(slot + 1) + sizeof(uint64_t);
+    for (int i = 0; i < 40; ++i)
+      words[random() % sizeof(Sample)] = static_cast<unsigned char>(random());
     if (region_.Read(slot, &read_) == SlotState::kGood) {
       EXPECT_TRUE(Valid(read_));
     }

@@ -20,7 +20,8 @@ TEST(Valid, RefusesTextWithoutEnd) {
 }
 
 TEST(Valid, RefusesTextThatIsNoUtf8) {
-  for (const char* text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xe2\x82"}) {
+  for (const char* text :
+       {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xe2\x82"}) {
     Sample sample = HealthySample();
     strcpy(sample.identity.app, text);
     EXPECT_FALSE(Valid(sample)) << text;
@@ -58,7 +59,8 @@ TEST(Valid, LooksAtRandomBytesWithoutHarm) {
   for (int i = 0; i < 2000; ++i) {
     Sample sample;
     auto* bytes = reinterpret_cast<unsigned char*>(&sample);
-    for (size_t at = 0; at < sizeof sample; ++at) bytes[at] = static_cast<unsigned char>(random());
+    for (size_t at = 0; at < sizeof sample; ++at)
+      bytes[at] = static_cast<unsigned char>(random());
     EXPECT_FALSE(Valid(sample));
   }
 }

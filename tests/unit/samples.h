@@ -21,7 +21,8 @@ inline Sample HealthySample(uint64_t nonce = 1) {
   identity.version_major = 3;
   identity.version_minor = 11;
   sample.timestamp_seconds = 1.7e9;
-  for (CollectorStatus& status : sample.collectors) status = {Reason::kNone, 0.001, 1.7e9};
+  for (CollectorStatus& status : sample.collectors)
+    status = {Reason::kNone, 0.001, 1.7e9};
   sample.process.resident_bytes = 50'000'000;
   sample.pymalloc.arena_size_bytes = 1 << 20;
   sample.pymalloc.pool_size_bytes = 1 << 14;

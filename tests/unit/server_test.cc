@@ -109,7 +109,8 @@ class ServerTest : public testing::Test {
     return Exchange("GET " + path + " HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n");
   }
   uint64_t Requests(HttpPath path, HttpCode code) const {
-    return region_.counters().http_requests[static_cast<int>(path)][static_cast<int>(code)];
+    return region_.counters()
+        .http_requests[static_cast<int>(path)][static_cast<int>(code)];
   }
 
   ListenAddress address_{"127.0.0.1", 0};
@@ -126,7 +127,8 @@ TEST_F(ServerTest, ServesMetricsInTheTextFormat) {
   EXPECT_NE(answer.find("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),
             answer.npos);
   EXPECT_NE(answer.find("Connection: close\r\n"), answer.npos);
-  EXPECT_NE(Body(answer).find("pymalloc_arenas{app=\"shop\",worker=\"0\"} 3\n"), answer.npos);
+  EXPECT_NE(Body(answer).find("pymalloc_arenas{app=\"shop\",worker=\"0\"} 3\n"),
+            answer.npos);
   EXPECT_EQ(Requests(HttpPath::kMetrics, HttpCode::k200), 1u);
 }
 
@@ -163,10 +165,11 @@ TEST_F(ServerTest, ShowsThePageEscaped) {
 }
 
 TEST_F(ServerTest, KnowsNothingElse) {
-  for (const char* path : {"/metricsx", "/metrics/", "//metrics", "/../etc/passwd", "/%2e%2e/x",
-                           "/favicon.ico", "/-/", "/metrics%00"}) {
+  for (const char* path : {"/metricsx", "/metrics/", "//metrics", "/../etc/passwd",
+                           "/%2e%2e/x", "/favicon.ico", "/-/", "/metrics%00"}) {
     std::string answer = Get(path);
-    bool refused = answer.starts_with("HTTP/1.1 404 ") || answer.starts_with("HTTP/1.1 400 ");
+    bool refused =
+        answer.starts_with("HTTP/1.1 404 ") || answer.starts_with("HTTP/1.1 400 ");
     EXPECT_TRUE(refused) << path << ": " << answer;
   }
 }
@@ -174,7 +177,8 @@ TEST_F(ServerTest, KnowsNothingElse) {
 TEST_F(ServerTest, RefusesOtherMethods) {
   for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "PATCH"}) {
     std::string answer =
-        Exchange(std::string(method) + " /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        Exchange(std::string(method) +
+                 " /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 405 ")) << method << ": " << answer;
     EXPECT_NE(answer.find("Allow: GET, HEAD\r\n"), answer.npos) << method;
   }
@@ -182,7 +186,8 @@ TEST_F(ServerTest, RefusesOtherMethods) {
 
 TEST_F(ServerTest, RefusesWhatIsNoRequest) {
   for (const std::string& request :
-       {std::string("nonsense\r\n\r\n"), std::string("GET\r\n\r\n"), std::string(200, '\0'),
+       {std::string("nonsense\r\n\r\n"), std::string("GET\r\n\r\n"),
+        std::string(200, '\0'),
         "GET /metrics HTTP/1.1\r\nX: " + std::string(10'000, 'x') + "\r\n\r\n",
         "GET /" + std::string(10'000, 'x') + " HTTP/1.1\r\n\r\n"}) {
     std::string answer = Exchange(request);
@@ -253,7 +258,8 @@ TEST_F(ServerTest, ServesIpv6) {
   sockaddr_in6 name{};
   name.sin6_family = AF_INET6;
   name.sin6_addr = in6addr_loopback;
-  bool available = probe >= 0 && bind(probe, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0;
+  bool available =
+      probe >= 0 && bind(probe, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0;
   if (probe >= 0) close(probe);
   if (!available) GTEST_SKIP() << "no IPv6 here";
   Server other;

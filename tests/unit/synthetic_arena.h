@@ -39,7 +39,8 @@ class SyntheticArena {
 
   uint32_t* Header(int pool) const {
     uintptr_t first = FirstPool(base_, geometry_);
-    return reinterpret_cast<uint32_t*>(first + static_cast<size_t>(pool) * geometry_.pool_bytes);
+    return reinterpret_cast<uint32_t*>(first +
+                                       static_cast<size_t>(pool) * geometry_.pool_bytes);
   }
 
   void Write(int pool, const PoolWords& words) {
@@ -50,7 +51,8 @@ class SyntheticArena {
     header[11] = words.last_offset;
   }
 
-  // A carved pool of `size_class` with `live_blocks` in use, as the interpreter leaves it.
+  // A carved pool of `size_class` with `live_blocks` in use, as the interpreter leaves
+  // it.
   void Carve(int pool, uint32_t size_class, uint32_t live_blocks) {
     uint32_t last = geometry_.last_offset[size_class];
     Write(pool, {live_blocks, size_class, last, last});
