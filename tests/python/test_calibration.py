@@ -1,0 +1,153 @@
+"""Every collector is proven on the running interpreter, or it is down and says why."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+# Reads, sleeps and reads again with nothing between: meanwhile the sampler reads the same.
+AT_REST = """
+import json, sys, time
+from pymalloc_exporter import _native
+kept = [object() for _ in range(300_000)]
+del kept[::3]
+both = _native.compare()
+time.sleep(1.5)
+both = _native.compare()
+time.sleep(2.5)
+print(json.dumps(_native.compare()["ours"]), flush=True)
+sys.stdin.readline()
+"""
+
+WAIT = "import sys; sys.stdin.readline()"
+
+# An arena allocator that is not the interpreter's own, as a C extension would set it.
+FOREIGN = """
+import ctypes
+ALLOC = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+FREE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+class Allocator(ctypes.Structure):
+    _fields_ = [("context", ctypes.c_void_p), ("alloc", ctypes.c_void_p), ("free", FREE)]
+current = Allocator()
+ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(current))
+libc = ctypes.CDLL(None)
+foreign = Allocator(None, ctypes.cast(libc.calloc, ctypes.c_void_p), current.free)
+"""
+
+
+class Program:
+    """A program with the exporter inside, waiting for a line on its standard input."""
+
+    def __init__(self, code, port, **variables):
+        environment = {
+            "PYMALLOC_EXPORTER_LISTEN": f"127.0.0.1:{port}",
+            "PYMALLOC_EXPORTER_INTERVAL": "0.1",
+            "PYMALLOC_EXPORTER_DETAIL": "full",
+            **variables,
+        }
+        command = [sys.executable, *environment.pop("OPTIONS", "").split()]
+        runner = [sys.executable, "-m", "pymalloc_exporter", "run", "--"]
+        self.port = port
+        self.process = subprocess.Popen(
+            [*runner, *command, "-c", code],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def scrape(self):
+        """{series: value}, once there is a first sample."""
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        end = time.monotonic() + 15
+        while time.monotonic() < end:
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    lines = answer.read().decode().splitlines()
+            except OSError:
+                lines = []
+            rows = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+            if any(name.startswith("process_pid") for name in rows):
+                return rows
+            time.sleep(0.05)
+        raise TimeoutError("no sample")
+
+    def reason(self, collector):
+        """Why it is down; None for a collector that is up."""
+        rows = self.scrape()
+        up = [name for name in rows if "collector_up{" in name and f'"{collector}"' in name]
+        assert len(up) == 1
+        if rows[up[0]] == "1":
+            return None
+        info = [name for name in rows if "collector_info{" in name and f'"{collector}"' in name]
+        return info[0].split('reason="')[1].split('"')[0]
+
+
+def test_metrics_equal_the_interpreter_at_rest(free_port):
+    with Program(AT_REST, free_port) as program:
+        time.sleep(2.8)  # in the last of its sleeps
+        rows = program.scrape()
+        ours = json.loads(program.process.stdout.readline())
+    series = "{" + next(name for name in rows if name.startswith("pymalloc_arenas{"))[16:-1]
+    assert float(rows[f"pymalloc_arenas{series}}}"]) == ours["arenas"]
+    for state in ("live", "free_block", "free_pool", "uncarved", "overhead"):
+        row = f'pymalloc_bytes{series},state="{state}"}}'
+        assert float(rows[row]) == ours[f"{state}_bytes"], state
+    for index, blocks in enumerate(ours["class_live_blocks"]):
+        row = f'pymalloc_class_blocks{series},size="{16 * index + 16}",state="live"}}'
+        assert float(rows[row]) == blocks, row
+
+
+@pytest.mark.parametrize("collector", ["process", "pymalloc", "gc"])
+@pytest.mark.parametrize("allocator", ["pymalloc", "pymalloc_debug"])
+def test_is_up(free_port, collector, allocator):
+    with Program(WAIT, free_port, PYTHONMALLOC=allocator) as program:
+        assert program.reason(collector) is None
+
+
+@pytest.mark.parametrize("allocator", ["malloc", "malloc_debug"])
+def test_says_that_there_are_no_arenas(free_port, allocator):
+    with Program(WAIT, free_port, PYTHONMALLOC=allocator) as program:
+        assert program.reason("pymalloc") == "allocator_malloc"
+        assert program.reason("process") is None
+        assert not any(name.startswith("pymalloc_arenas") for name in program.scrape())
+
+
+def test_says_that_the_interpreter_has_no_oracle(free_port):
+    with Program(WAIT, free_port, OPTIONS="-X tracemalloc") as program:
+        assert program.reason("pymalloc") == "no_oracle"
+
+
+def test_is_not_misled_by_tracemalloc_later(free_port):
+    code = "import tracemalloc; tracemalloc.start(); x = [[] for _ in range(10_000)]\n" + WAIT
+    with Program(code, free_port) as program:
+        assert program.reason("pymalloc") is None
+
+
+def test_reads_no_arena_of_a_foreign_allocator(free_port):
+    replace = "ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(foreign))\n"
+    with Program(FOREIGN + replace + WAIT, free_port) as program:
+        end = time.monotonic() + 10
+        while program.reason("pymalloc") is None and time.monotonic() < end:
+            time.sleep(0.1)
+        assert program.reason("pymalloc") == "foreign_arena_allocator"
+
+
+def test_refuses_a_foreign_allocator_that_was_there_before(free_port):
+    code = FOREIGN + (
+        "ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(foreign))\n"
+        "from pymalloc_exporter import _native\n"
+        f"_native.install('127.0.0.1', {free_port}, 'x', 0.1, 'full')\n"
+    )
+    with Program(code + WAIT, free_port, PYMALLOC_EXPORTER_LISTEN="off") as program:
+        assert program.reason("pymalloc") == "foreign_arena_allocator"
