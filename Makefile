@@ -62,12 +62,13 @@ bench: build ## what it costs, as ratios measured in one run
 wheel: setup ## a wheel for the default interpreter, into dist/
 	@$(TOOLS)/bin/python -m pip wheel --no-deps --wheel-dir dist .
 
-lint: setup ## formatting and static analysis of the Python part
+lint: setup ## formatting, and static analysis of the Python part
 	@$(TOOLS)/bin/ruff check . && $(TOOLS)/bin/ruff format --check .
+	@git ls-files '*.cc' '*.h' | xargs $(TOOLS)/bin/clang-format --dry-run -Werror
 
 format: setup ## format all sources
 	@$(TOOLS)/bin/ruff format .
-	@git ls-files '*.cc' '*.h' '*.c' | xargs $(TOOLS)/bin/clang-format -i
+	@git ls-files '*.cc' '*.h' | xargs $(TOOLS)/bin/clang-format -i
 
 clean: ## remove what was built
 	rm -rf $(BUILD) dist
