@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -15,7 +16,8 @@ namespace {
 
 constexpr size_t kLongestLine = 512;
 
-thread_local bool own_table = false;
+// Not thread_local: the first look at such a variable would allocate.
+std::atomic<pid_t> own_table_thread{0};
 
 // A copy of the application's descriptor 2 in this thread's table: pidfd_getfd
 // (Linux 5.6), which serves sockets too, else by its name in /proc.
@@ -41,7 +43,7 @@ void WriteIfReady(int fd, const char* line, size_t length) {
 
 }  // namespace
 
-void LogFromOwnTable() { own_table = true; }
+void LogFromOwnTable() { own_table_thread = gettid(); }
 
 void LogLine(const char* format, ...) {
   char line[kLongestLine];
@@ -52,6 +54,7 @@ void LogLine(const char* format, ...) {
   va_end(arguments);
   size_t length = strlen(line);
   line[length++] = '\n';
+  bool own_table = own_table_thread == gettid();
   int fd = own_table ? BorrowStandardError() : STDERR_FILENO;
   if (fd < 0) return;
   WriteIfReady(fd, line, length);
