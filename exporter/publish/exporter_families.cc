@@ -5,8 +5,6 @@
 namespace pymalloc_exporter {
 namespace {
 
-double Number(uint64_t value) { return static_cast<double>(value); }
-
 void AddCollector(CollectorId id, const CollectorStatus& status, FamilyBuilder& builder) {
   const char* name = kCollectorNames[static_cast<int>(id)];
   builder.Add(Metric::kCollectorUp, status.up(), {{"collector", name}});
@@ -19,7 +17,7 @@ void AddCollector(CollectorId id, const CollectorStatus& status, FamilyBuilder& 
 }
 
 void AddPresent(Metric metric, uint64_t value, FamilyBuilder& builder) {
-  if (value != kCgroupAbsent) builder.AddOfEndpoint(metric, Number(value));
+  if (value != kCgroupAbsent) builder.Add(metric, Number(value));
 }
 
 void AddCgroup(const CgroupSample& cgroup, FamilyBuilder& builder) {
@@ -29,7 +27,7 @@ void AddCgroup(const CgroupSample& cgroup, FamilyBuilder& builder) {
   AddPresent(Metric::kCgroupInactiveFile, cgroup.inactive_file_bytes, builder);
   AddPresent(Metric::kCgroupOomKills, cgroup.oom_kills, builder);
   if (cgroup.pressure_stalled_seconds >= 0) {
-    builder.AddOfEndpoint(Metric::kCgroupPressure, cgroup.pressure_stalled_seconds);
+    builder.Add(Metric::kCgroupPressure, cgroup.pressure_stalled_seconds);
   }
 }
 
@@ -38,9 +36,9 @@ void AddRequests(const Scrape& scrape, FamilyBuilder& builder) {
     for (int code = 0; code < static_cast<int>(HttpCode::kCount); ++code) {
       uint64_t requests = scrape.http_requests[path][code];
       if (requests == 0) continue;
-      builder.AddOfEndpoint(Metric::kHttpRequests, Number(requests),
-                            {{"path", kHttpPathNames[path]},
-                             {"code", std::to_string(kHttpCodeValues[code])}});
+      builder.Add(Metric::kHttpRequests, Number(requests),
+                  {{"path", kHttpPathNames[path]},
+                   {"code", std::to_string(kHttpCodeValues[code])}});
     }
   }
 }
@@ -58,16 +56,15 @@ void AddExporter(const LiveSample& live, FamilyBuilder& builder) {
 }
 
 void AddEndpoint(const Scrape& scrape, FamilyBuilder& builder) {
-  builder.AddOfEndpoint(Metric::kProcesses,
-                        Number(scrape.workers.size() + scrape.processes_without_slot));
-  builder.AddOfEndpoint(Metric::kProcessesWithoutSlot,
-                        Number(scrape.processes_without_slot));
-  builder.AddOfEndpoint(Metric::kProcessesEnded, Number(scrape.ended_announced),
-                        {{"announced", "true"}});
-  builder.AddOfEndpoint(Metric::kProcessesEnded, Number(scrape.ended_unannounced),
-                        {{"announced", "false"}});
-  builder.AddOfEndpoint(Metric::kSlotsRejected, Number(scrape.slots_rejected));
-  builder.AddOfEndpoint(Metric::kLeaderChanges, Number(scrape.leader_changes));
+  builder.Add(Metric::kProcesses,
+              Number(scrape.workers.size() + scrape.processes_without_slot));
+  builder.Add(Metric::kProcessesWithoutSlot, Number(scrape.processes_without_slot));
+  builder.Add(Metric::kProcessesEnded, Number(scrape.ended_announced),
+              {{"announced", "true"}});
+  builder.Add(Metric::kProcessesEnded, Number(scrape.ended_unannounced),
+              {{"announced", "false"}});
+  builder.Add(Metric::kSlotsRejected, Number(scrape.slots_rejected));
+  builder.Add(Metric::kLeaderChanges, Number(scrape.leader_changes));
   AddRequests(scrape, builder);
   for (const LiveSample& live : scrape.workers) {
     if (live.sample.identity.serving) {

@@ -1,43 +1,46 @@
 #include "exporter/publish/families.h"
 
 namespace pymalloc_exporter {
+namespace {
 
-FamilyBuilder::FamilyBuilder(size_t workers) : workers_(workers) {
-  for (int i = 0; i < kMetricCount; ++i) {
-    families_[i].name = kMetricTable[i].name;
-    families_[i].help = kMetricTable[i].help;
-    families_[i].type = kMetricTable[i].type;
+const MetricDefinition& DefinitionOf(Metric metric) {
+  return kMetricTable[static_cast<int>(metric)];
+}
+
+}  // namespace
+
+FamilyBuilder::FamilyBuilder() {
+  for (const MetricDefinition& definition : kMetricTable) {
+    prometheus::MetricFamily& family = families_[static_cast<int>(definition.metric)];
+    family.name = definition.name;
+    family.help = definition.help;
+    family.type = definition.type;
   }
 }
 
 void FamilyBuilder::SetWorker(const LiveSample& live) {
-  // The first worker has shown how many series each family has.
-  if (++workers_begun_ == 2) {
-    for (prometheus::MetricFamily& family : families_) {
-      family.metric.reserve(family.metric.size() * workers_);
-    }
-  }
+  detail_ = live.sample.identity.detail;
   worker_labels_ = {{"app", live.sample.identity.app},
                     {"worker", std::to_string(live.worker)}};
 }
 
+bool FamilyBuilder::Shows(Metric metric) const {
+  return DefinitionOf(metric).shown != Shown::kOfWorkerFullDetail ||
+         detail_ == Detail::kFull;
+}
+
 void FamilyBuilder::Add(Metric metric, double value,
                         std::initializer_list<ExtraLabel> extra) {
-  Append(metric, value, worker_labels_.size(), extra);
-}
-
-void FamilyBuilder::AddOfEndpoint(Metric metric, double value,
-                                  std::initializer_list<ExtraLabel> extra) {
-  Append(metric, value, 0, extra);
-}
-
-void FamilyBuilder::Append(Metric metric, double value, size_t shared_labels,
-                           std::initializer_list<ExtraLabel> extra) {
   prometheus::MetricFamily& family = families_[static_cast<int>(metric)];
   prometheus::ClientMetric& series = family.metric.emplace_back();
-  series.label.reserve(shared_labels + extra.size());
-  for (size_t i = 0; i < shared_labels; ++i) series.label.push_back(worker_labels_[i]);
-  for (const ExtraLabel& label : extra) series.label.push_back({label.name, label.value});
+  bool of_endpoint = DefinitionOf(metric).shown == Shown::kOfEndpoint;
+  series.label.reserve(worker_labels_.size() + extra.size());
+  if (!of_endpoint) {
+    for (const auto& label : worker_labels_) series.label.push_back(label);
+  }
+  for (const ExtraLabel& label : extra) {
+    series.label.push_back({label.name, std::string(label.value)});
+  }
   if (family.type == prometheus::MetricType::Counter) {
     series.counter.value = value;
   } else {
@@ -45,25 +48,15 @@ void FamilyBuilder::Append(Metric metric, double value, size_t shared_labels,
   }
 }
 
-std::vector<prometheus::MetricFamily> FamilyBuilder::Take() {
-  std::vector<prometheus::MetricFamily> taken;
-  taken.reserve(kMetricCount);
-  for (prometheus::MetricFamily& family : families_) {
-    if (!family.metric.empty()) taken.push_back(std::move(family));
-  }
-  return taken;
+void FamilyBuilder::Clear() {
+  for (prometheus::MetricFamily& family : families_) family.metric.clear();
 }
 
-std::vector<prometheus::MetricFamily> BuildFamilies(const Scrape& scrape) {
-  FamilyBuilder builder(scrape.workers.size());
-  for (const LiveSample& live : scrape.workers) {
-    builder.SetWorker(live);
-    AddProcess(live, builder);
-    AddPymalloc(live, builder);
-    AddExporter(live, builder);
-  }
-  AddEndpoint(scrape, builder);
-  return builder.Take();
+void AddWorker(const LiveSample& live, FamilyBuilder& builder) {
+  builder.SetWorker(live);
+  AddProcess(live, builder);
+  AddPymalloc(live, builder);
+  AddExporter(live, builder);
 }
 
 bool HasFigures(const Sample& sample, CollectorId collector) {

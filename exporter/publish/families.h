@@ -6,8 +6,10 @@
 
 #include <prometheus/metric_family.h>
 
+#include <array>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "exporter/publish/metric_table.h"
@@ -18,33 +20,33 @@ namespace pymalloc_exporter {
 // One label beside `app` and `worker`.
 struct ExtraLabel {
   const char* name;
-  std::string value;
+  std::string_view value;
 };
 
-// Collects series under the names of the metric table.
+// Collects series under the names of the metric table. Made to be cleared after each
+// worker: then a scrape needs no more memory for its model than one worker's series take.
 class FamilyBuilder {
  public:
-  explicit FamilyBuilder(size_t workers);
+  FamilyBuilder();
 
   // The series that follow belong to this worker.
   void SetWorker(const LiveSample& live);
+  // Whether the detail of this worker has the metric.
+  bool Shows(Metric metric) const;
 
   void Add(Metric metric, double value, std::initializer_list<ExtraLabel> extra = {});
-  // A series of the endpoint: without the labels app and worker.
-  void AddOfEndpoint(Metric metric, double value,
-                     std::initializer_list<ExtraLabel> extra = {});
 
-  // The families that have a series, in the order of the table.
-  std::vector<prometheus::MetricFamily> Take();
+  // In the order of the table; a family may have no series.
+  const std::array<prometheus::MetricFamily, kMetricCount>& families() const {
+    return families_;
+  }
+  // Forgets the series.
+  void Clear();
 
  private:
-  void Append(Metric metric, double value, size_t shared_labels,
-              std::initializer_list<ExtraLabel> extra);
-
-  size_t workers_;
-  size_t workers_begun_ = 0;
   std::vector<prometheus::ClientMetric::Label> worker_labels_;
-  prometheus::MetricFamily families_[kMetricCount];
+  Detail detail_ = Detail::kDefault;
+  std::array<prometheus::MetricFamily, kMetricCount> families_;
 };
 
 // The groups, a file each. Series of a collector that never ran well are left out; of one
@@ -54,12 +56,15 @@ void AddPymalloc(const LiveSample& live, FamilyBuilder& builder);
 void AddExporter(const LiveSample& live, FamilyBuilder& builder);
 void AddEndpoint(const Scrape& scrape, FamilyBuilder& builder);
 
-std::vector<prometheus::MetricFamily> BuildFamilies(const Scrape& scrape);
+// All groups of a worker.
+void AddWorker(const LiveSample& live, FamilyBuilder& builder);
 
 // Whether the collector has ever run well in this process.
 bool HasFigures(const Sample& sample, CollectorId collector);
 
 // "00-10" ... "90-100", "100".
 std::string OccupancyBandName(int band);
+
+inline double Number(uint64_t value) { return static_cast<double>(value); }
 
 }  // namespace pymalloc_exporter

@@ -70,11 +70,18 @@ enum class Metric {
 
 inline constexpr int kMetricCount = static_cast<int>(Metric::kCount);
 
+enum class Shown {
+  kOfWorker,            // a series of each worker: labels app and worker
+  kOfWorkerFullDetail,  // the same, of workers with `--detail full` only
+  kOfEndpoint,          // one for all of them, without these labels
+};
+
 struct MetricDefinition {
   Metric metric;
   const char* name;
   prometheus::MetricType type;
   const char* help;
+  Shown shown = Shown::kOfWorker;
 };
 
 // In the order of Metric.

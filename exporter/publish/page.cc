@@ -1,5 +1,6 @@
 #include "exporter/publish/page.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string_view>
 
@@ -34,8 +35,8 @@ footer { margin-top: 1.5rem; opacity: .7; }
 
 constexpr char kColumns[] =
     "<table>\n<thead><tr><th>Worker</th><th>Role</th><th class=n>Pid</th><th>App</th>"
-    "<th>Python</th><th class=n>RSS</th><th class=n>Live in arenas</th><th "
-    "class=n>Arenas</th>"
+    "<th>Python</th><th class=n>RSS</th><th class=n>Live in arenas</th>"
+    "<th class=n>Arenas</th>"
     "<th class=n>Occupancy</th><th class=n>Age</th><th>Down</th></tr></thead>\n<tbody>\n";
 
 std::string Escape(std::string_view text) {
@@ -75,10 +76,6 @@ std::string Megabytes(uint64_t bytes) {
 std::string Cell(const std::string& text) { return "<td>" + text + "</td>"; }
 std::string Figure(const std::string& text) { return "<td class=n>" + text + "</td>"; }
 
-const char* RoleName(Role role) {
-  return role == Role::kMaster ? "master" : role == Role::kWorker ? "worker" : "process";
-}
-
 std::string Occupancy(const PymallocSample& pymalloc) {
   double bytes = static_cast<double>(pymalloc.arenas * pymalloc.arena_size_bytes);
   if (bytes == 0) return "";
@@ -102,16 +99,18 @@ std::string Row(const LiveSample& live, double now) {
   const Sample& sample = live.sample;
   const Identity& identity = sample.identity;
   bool walked = HasFigures(sample, CollectorId::kPymalloc);
-  std::string serving = identity.serving ? " (serves)" : "";
-  return "<tr>" + Cell(std::to_string(live.worker)) +
-         Cell(RoleName(live.role) + serving) + Figure(std::to_string(identity.pid)) +
-         Cell(Escape(identity.app)) + Cell(Escape(identity.version)) +
+  std::string role = kRoleNames[static_cast<int>(live.role)];
+  if (identity.serving) role += " (serves)";
+  double age = std::max(now - sample.timestamp_seconds, 0.0);
+  return "<tr>" + Cell(std::to_string(live.worker)) + Cell(role) +
+         Figure(std::to_string(identity.pid)) + Cell(Escape(identity.app)) +
+         Cell(Escape(identity.version)) +
          Figure(Megabytes(sample.process.resident_bytes)) +
          Figure(walked ? Megabytes(sample.pymalloc.live_bytes) : "") +
          Figure(walked ? std::to_string(sample.pymalloc.arenas) : "") +
          Figure(walked ? Occupancy(sample.pymalloc) : "") +
-         Figure(Format("%.0f s", now - sample.timestamp_seconds)) + "<td class=down>" +
-         CollectorsDown(sample) + "</td></tr>\n";
+         Figure(Format("%.0f s", age)) + "<td class=down>" + CollectorsDown(sample) +
+         "</td></tr>\n";
 }
 
 }  // namespace

@@ -6,12 +6,6 @@
 namespace pymalloc_exporter {
 namespace {
 
-double Number(uint64_t value) { return static_cast<double>(value); }
-
-const char* RoleName(Role role) {
-  return role == Role::kMaster ? "master" : role == Role::kWorker ? "worker" : "process";
-}
-
 void AddIdentity(const LiveSample& live, FamilyBuilder& builder) {
   const Identity& identity = live.sample.identity;
   builder.Add(Metric::kPythonInfo, 1,
@@ -22,7 +16,7 @@ void AddIdentity(const LiveSample& live, FamilyBuilder& builder) {
                {"version", identity.version}});
   builder.Add(Metric::kPid, identity.pid);
   builder.Add(Metric::kParentPid, identity.parent_pid);
-  builder.Add(Metric::kRole, 1, {{"role", RoleName(live.role)}});
+  builder.Add(Metric::kRole, 1, {{"role", kRoleNames[static_cast<int>(live.role)]}});
   builder.Add(Metric::kServing, identity.serving);
 }
 

@@ -5,8 +5,6 @@
 namespace pymalloc_exporter {
 namespace {
 
-double Number(uint64_t value) { return static_cast<double>(value); }
-
 void AddArenas(const PymallocSample& pymalloc, FamilyBuilder& builder) {
   builder.Add(Metric::kArenas, Number(pymalloc.arenas));
   builder.Add(Metric::kArenasHighwater, Number(pymalloc.arenas_highwater));
@@ -73,7 +71,7 @@ void AddPymalloc(const LiveSample& live, FamilyBuilder& builder) {
   AddBytes(pymalloc, builder);
   AddPools(pymalloc, builder);
   AddOccupancy(pymalloc, builder);
-  if (live.sample.identity.detail == Detail::kFull) AddClasses(pymalloc, builder);
+  if (builder.Shows(Metric::kClassBlocks)) AddClasses(pymalloc, builder);
 }
 
 }  // namespace pymalloc_exporter

@@ -13,6 +13,7 @@
 namespace pymalloc_exporter {
 
 enum class Role : uint8_t { kMaster, kWorker, kProcess };
+inline constexpr const char* kRoleNames[] = {"master", "worker", "process"};
 
 struct LiveSample {
   int worker;  // slot number

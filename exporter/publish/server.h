@@ -7,19 +7,17 @@
 
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 
+#include "exporter/publish/listen_address.h"
 #include "exporter/region/region.h"
 
 struct mg_context;
 
 namespace pymalloc_exporter {
-
-struct ListenAddress {
-  char host[64];  // as a literal: "127.0.0.1", "0.0.0.0", "::1"
-  uint16_t port;
-};
 
 enum class ServerStart {
   kServing,
@@ -56,6 +54,7 @@ class Server {
   ListenAddress address_{};
   std::atomic<int> clocks_[kMostThreads] = {};  // clockid_t of each thread, 0: none
   std::atomic<int64_t> ended_nanoseconds_{0};
+  pthread_t starter_{};
   char last_message_[kServerErrorBytes] = "";
 };
 

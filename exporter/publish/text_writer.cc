@@ -7,24 +7,20 @@
 namespace pymalloc_exporter {
 namespace {
 
-// A series takes about this much text.
-constexpr size_t kSeriesBytes = 96;
-
 // Up to here every whole number is a double of its own, and is written without exponent.
 constexpr double kLargestExact = 9007199254740992.0;  // 2^53
 
 void AppendEscaped(std::string& out, std::string_view text, bool quotes) {
-  for (char c : text) {
-    if (c == '\\') {
-      out += "\\\\";
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '"' && quotes) {
-      out += "\\\"";
-    } else {
-      out += c;
-    }
+  size_t done = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c != '\\' && c != '\n' && !(c == '"' && quotes)) continue;
+    out += text.substr(done, i - done);
+    out += '\\';
+    out += c == '\n' ? 'n' : c;
+    done = i + 1;
   }
+  out += text.substr(done);
 }
 
 void AppendNumber(std::string& out, double value) {
@@ -75,7 +71,7 @@ void AppendLabels(std::string& out,
   if (!labels.empty()) out += '}';
 }
 
-void AppendFamily(std::string& out, const prometheus::MetricFamily& family) {
+void AppendHead(std::string& out, const prometheus::MetricFamily& family) {
   out += "# HELP ";
   out += family.name;
   out += ' ';
@@ -85,6 +81,13 @@ void AppendFamily(std::string& out, const prometheus::MetricFamily& family) {
   out += ' ';
   out += TypeName(family.type);
   out += '\n';
+}
+
+}  // namespace
+
+void TextWriter::Add(size_t place, const prometheus::MetricFamily& family) {
+  std::string& out = texts_[place];
+  if (out.empty() && !family.metric.empty()) AppendHead(out, family);
   for (const prometheus::ClientMetric& series : family.metric) {
     out += family.name;
     AppendLabels(out, series.label);
@@ -94,14 +97,16 @@ void AppendFamily(std::string& out, const prometheus::MetricFamily& family) {
   }
 }
 
-}  // namespace
+void TextWriter::Reserve(size_t times) {
+  for (std::string& text : texts_) text.reserve(text.size() * times * 5 / 4);
+}
 
-std::string WriteText(const std::vector<prometheus::MetricFamily>& families) {
-  size_t series = 0;
-  for (const auto& family : families) series += family.metric.size() + 2;
+std::string TextWriter::Text() const {
+  size_t bytes = 0;
+  for (const std::string& text : texts_) bytes += text.size();
   std::string out;
-  out.reserve(series * kSeriesBytes);
-  for (const auto& family : families) AppendFamily(out, family);
+  out.reserve(bytes);
+  for (const std::string& text : texts_) out += text;
   return out;
 }
 

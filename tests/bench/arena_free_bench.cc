@@ -30,11 +30,14 @@ void* Map(void*, size_t bytes) {
 }
 void Unmap(void*, void* memory, size_t bytes) { munmap(memory, bytes); }
 
-void CarveFirstPool(void* arena) {
-  auto* header = reinterpret_cast<uint32_t*>(
-      FirstPool(reinterpret_cast<uintptr_t>(arena), kGeometry));
-  header[0] = 1;
-  header[10] = header[11] = kGeometry.last_offset[0];
+void Carve(void* arena, uint32_t pools) {
+  uintptr_t first = FirstPool(reinterpret_cast<uintptr_t>(arena), kGeometry);
+  for (uint32_t i = 0; i < pools; ++i) {
+    auto* header =
+        reinterpret_cast<uint32_t*>(first + uintptr_t{i} * kGeometry.pool_bytes);
+    header[0] = 1;
+    header[10] = header[11] = kGeometry.last_offset[0];
+  }
 }
 
 template <typename Allocate, typename Free>
@@ -43,7 +46,7 @@ double Percentile999(Allocate allocate, Free release) {
   times.reserve(kFrees);
   for (int i = 0; i < kFrees; ++i) {
     void* arena = allocate();
-    CarveFirstPool(arena);
+    Carve(arena, 1);
     Nanoseconds start = Now();
     release(arena);
     times.push_back(Now() - start);
@@ -59,7 +62,8 @@ int main() {
   collector.Begin(kGeometry, {nullptr, Map, Unmap, [] { return true; }});
   auto allocate = [&] { return collector.OnAllocate(kGeometry.arena_bytes, true); };
   auto release = [&](void* arena) { collector.OnFree(arena, kGeometry.arena_bytes); };
-  for (int i = 0; i < kStanding; ++i) CarveFirstPool(allocate());
+  for (int i = 0; i < kStanding; ++i)
+    Carve(allocate(), kGeometry.arena_bytes / kGeometry.pool_bytes);
   double bare =
       Percentile999([] { return Map(nullptr, kGeometry.arena_bytes); },
                     [](void* arena) { Unmap(nullptr, arena, kGeometry.arena_bytes); });

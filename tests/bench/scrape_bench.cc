@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "exporter/publish/exposition.h"
 #include "exporter/publish/families.h"
 #include "exporter/publish/text_writer.h"
 #include "exporter/system/clock.h"
@@ -54,12 +55,21 @@ double MedianMicroseconds(Work work) {
 int main() {
   Region region = FilledRegion();
   if (!region.mapped()) return 1;
-  auto families = BuildFamilies(ReadRegion(region));
+  FamilyBuilder builder;
+  Scrape scrape = ReadRegion(region);
+  for (const LiveSample& live : scrape.workers) AddWorker(live, builder);
+  AddEndpoint(scrape, builder);
+  std::vector<prometheus::MetricFamily> families(builder.families().begin(),
+                                                 builder.families().end());
   size_t series = 0, bytes = 0;
   for (const auto& family : families) series += family.metric.size();
-  double whole = MedianMicroseconds(
-      [&] { bytes += WriteText(BuildFamilies(ReadRegion(region))).size(); });
-  double text = MedianMicroseconds([&] { bytes += WriteText(families).size(); });
+  double whole =
+      MedianMicroseconds([&] { bytes += WriteMetrics(ReadRegion(region)).size(); });
+  double text = MedianMicroseconds([&] {
+    TextWriter writer(families.size());
+    for (size_t i = 0; i < families.size(); ++i) writer.Add(i, families[i]);
+    bytes += writer.Text().size();
+  });
   double theirs = MedianMicroseconds(
       [&] { bytes += prometheus::TextSerializer().Serialize(families).size(); });
   printf("%zu %.1f %.1f %.1f\n", series, whole, text, theirs);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from tests.bench.common import Figure, exporter_environment, free_port, percentile
 
 PROCESSES = 64
-KILLS = 40
+KILLS = 50
 SLEEPER = "import time; time.sleep(600)"
 REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -26,10 +25,13 @@ def _healthy(port: int) -> bool:
     return False
 
 
-def _await_healthy(port: int, patience: float = 20) -> float:
+def _gap(victim: subprocess.Popen[bytes], port: int) -> float:
+    """Seconds from the kill to the first answer of another process."""
     start = time.perf_counter()
+    victim.kill()
+    victim.wait()  # what answers from now on is not the victim on its way out
     while not _healthy(port):
-        if time.perf_counter() - start > patience:
+        if time.perf_counter() - start > 20:
             raise TimeoutError(f"nobody serves port {port}")
         time.sleep(0.0005)
     return time.perf_counter() - start
@@ -69,9 +71,7 @@ def measure(_: Path) -> list[Figure]:
                 process = subprocess.Popen(command, env=environment)
                 processes[process.pid] = process
             victim = _await_all(port, set(processes))
-            processes[victim].send_signal(signal.SIGKILL)
-            gaps.append(_await_healthy(port) * 1000)
-            processes.pop(victim).wait()
+            gaps.append(_gap(processes.pop(victim), port) * 1000)
     finally:
         for process in processes.values():
             process.kill()
@@ -79,5 +79,5 @@ def measure(_: Path) -> list[Figure]:
             process.wait()
     p50, p99 = percentile(gaps, 0.5), percentile(gaps, 0.99)
     name = f"gap of the port, {PROCESSES} processes, p99"
-    measured = f"{p99:.1f} ms (p50 {p50:.1f}; {KILLS} kills)"
+    measured = f"{p99:.1f} ms (p50 {p50:.1f}, worst {max(gaps):.1f}; {KILLS} kills)"
     return [Figure(name, measured, "at most 20 ms", p99 <= 20)]

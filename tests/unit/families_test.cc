@@ -4,11 +4,13 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <sstream>
 #include <string>
 
+#include "exporter/publish/exposition.h"
 #include "exporter/publish/text_writer.h"
 #include "tests/unit/samples.h"
 
@@ -17,7 +19,23 @@ namespace {
 
 using prometheus::MetricFamily;
 
-std::string Text(const Scrape& scrape) { return WriteText(BuildFamilies(scrape)); }
+std::string Text(const Scrape& scrape) { return WriteMetrics(scrape); }
+
+std::string WriteText(const std::vector<MetricFamily>& families) {
+  TextWriter writer(families.size());
+  for (size_t i = 0; i < families.size(); ++i) writer.Add(i, families[i]);
+  return writer.Text();
+}
+
+std::vector<MetricFamily> FamiliesOf(const std::vector<LiveSample>& workers) {
+  FamilyBuilder builder;
+  for (const LiveSample& live : workers) AddWorker(live, builder);
+  std::vector<MetricFamily> filled;
+  std::copy_if(builder.families().begin(), builder.families().end(),
+               std::back_inserter(filled),
+               [](const MetricFamily& family) { return !family.metric.empty(); });
+  return filled;
+}
 
 bool Has(const std::string& text, const std::string& line) {
   return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
@@ -68,7 +86,7 @@ TEST(Families, NameTheWorkerBySlot) {
 TEST(Families, StayBelow200SeriesAWorker) {
   Sample sample = HealthySample();
   for (CollectorStatus& status : sample.collectors) status.reason = Reason::kInconsistent;
-  EXPECT_LE(SeriesOfWorker(BuildFamilies({{Live(0, sample)}})), 200u);
+  EXPECT_LE(SeriesOfWorker(FamiliesOf({Live(0, sample)})), 200u);
 }
 
 TEST(Families, ShowSizeClassesAtFullDetailOnly) {
@@ -158,8 +176,25 @@ TEST(TextWriter, EscapesLabelsAndHelp) {
       "# HELP name a\\\\b\\nc\"d\n# TYPE name gauge\nname{l=\"a\\\\b\\nc\\\"d\"} 1\n");
 }
 
+TEST(TextWriter, TakesAFamilyInSeveralGoes) {
+  TextWriter writer(2);
+  writer.Add(1, Gauge(1));
+  writer.Reserve(2);
+  writer.Add(1, Gauge(2));
+  EXPECT_EQ(writer.Text(), "# HELP name help\n# TYPE name gauge\nname 1\nname 2\n");
+}
+
+TEST(Exposition, KeepsEachFamilyInOnePiece) {
+  std::vector<LiveSample> workers = {Live(0, HealthySample(1)),
+                                     Live(3, HealthySample(2))};
+  std::string text = WriteMetrics({workers});
+  for (const MetricFamily& family : FamiliesOf(workers)) {
+    EXPECT_NE(text.find(WriteText({family})), std::string::npos) << family.name;
+  }
+}
+
 TEST(TextWriter, WritesWhatPrometheusCppWrites) {
-  auto families = BuildFamilies({{Live(0, HealthySample(1)), Live(3, HealthySample(2))}});
+  auto families = FamiliesOf({Live(0, HealthySample(1)), Live(3, HealthySample(2))});
   EXPECT_EQ(WriteText(families), prometheus::TextSerializer().Serialize(families));
 }
 
