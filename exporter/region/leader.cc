@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "exporter/system/descriptors.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -16,12 +18,17 @@ constexpr Nanoseconds kDeafTime = 100 * kMillisecond;
 
 constexpr int kAcceptsAtOnce = 64;
 
+// Connections, those of the server and the rest.
+constexpr int kDescriptors = 1024;
+
 // How often slots are looked through when nothing happens, and while somebody is suspect.
 constexpr Nanoseconds kQuietAudit = 2 * kSecond;
 
 }  // namespace
 
 void Leader::Begin(int listener, const Region& region, int descriptor, uint64_t nonce) {
+  // The server's threads will share the table.
+  MakeRoomForDescriptors(listener, kDescriptors);
   listener_ = listener;
   region_ = region;
   descriptor_ = descriptor;

@@ -20,8 +20,8 @@ constexpr Nanoseconds kForkerFor = 60 * kSecond;
 
 // After the end of a leader the others try one after the other, by the number of their
 // slot: most of them then find a new one that listens already.
-constexpr Nanoseconds kTurnStep = 50 * kMicrosecond;
-constexpr Nanoseconds kLastTurn = 5 * kMillisecond;
+constexpr Nanoseconds kTurnStep = 400 * kMicrosecond;
+constexpr Nanoseconds kLastTurn = 40 * kMillisecond;
 
 // Between tries while a leader is expected to show up.
 constexpr Nanoseconds kShortestPause = 300 * kMicrosecond;

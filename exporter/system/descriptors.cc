@@ -1,5 +1,6 @@
 #include "exporter/system/descriptors.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -32,6 +33,15 @@ DescriptorTable OwnDescriptors() {
   if (unshare(CLONE_FILES) != 0) return DescriptorTable::kShared;
   if (syscall(SYS_close_range, 0u, ~0u, 0u) != 0) CloseEach();
   return DescriptorTable::kOwn;
+}
+
+void MakeRoomForDescriptors(int fd, int count) {
+  for (int last = count - 1; last > fd; last /= 2) {
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, last);
+    if (copy < 0) continue;
+    close(copy);
+    return;
+  }
 }
 
 int OpenWakeDescriptor() {
