@@ -16,8 +16,8 @@ struct ListenAddress {
   uint16_t port;
 };
 
-// 0 if nobody listens on the address and it can be had, else the error (errno); EINVAL: no
-// literal.
+// 0 if nobody listens on the address and it can be had, else the error (errno); EINVAL:
+// no literal.
 int TryToBind(const ListenAddress& address);
 
 // As civetweb's option listening_ports has it: "127.0.0.1:9512", "[::1]:9512".

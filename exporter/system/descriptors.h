@@ -19,10 +19,10 @@ enum class DescriptorTable {
 // CLOSE_RANGE_UNSHARE, Linux 5.9; else unshare(CLONE_FILES) and close each).
 DescriptorTable OwnDescriptors();
 
-// Makes room for `count` descriptors in the calling thread's table, or for as many of them
-// as the limit allows. A table that grows while several threads have it waits for them in
-// the kernel (an RCU grace period, 10 to 40 ms): call before they are started. `fd`: any
-// open descriptor.
+// Makes room for `count` descriptors in the calling thread's table, or for as many of
+// them as the limit allows. A table that grows while several threads have it waits for
+// them in the kernel (an RCU grace period, 10 to 40 ms): call before they are started.
+// `fd`: any open descriptor.
 void MakeRoomForDescriptors(int fd, int count);
 
 // A descriptor that polls readable once WakeThread() was called for the calling thread;

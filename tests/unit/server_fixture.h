@@ -1,5 +1,5 @@
-// A server over a region of its own, and a client that speaks HTTP by hand, so that it can
-// speak it badly.
+// A server over a region of its own, and a client that speaks HTTP by hand, so that it
+// can speak it badly.
 
 #pragma once
 
