@@ -53,7 +53,7 @@ void Start(const Settings& settings) {
   static ProcessCollector& process = *new ProcessCollector;
   static CgroupCollector& cgroup = *new CgroupCollector;
   process.Calibrate();
-  Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc()};
+  Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
   char error[200];
   if (!Exporter::Instance().Start(settings, collectors, error))
     throw std::runtime_error(error);
@@ -134,6 +134,32 @@ py::dict Compare() {
   return both;
 }
 
+py::dict ToDict(const FreeListFigure& figure) {
+  py::dict row;
+  row["objects"] = figure.objects;
+  row["bytes"] = figure.bytes;
+  row["capacity"] = figure.capacity;
+  return row;
+}
+
+py::dict CompareFreeLists() {
+  std::string text;
+  FreeListSample ours;
+  if (!ReadBothOfFreeLists(&text, &ours)) {
+    throw std::runtime_error("free lists cannot be compared: no oracle, or no reading");
+  }
+  py::dict kinds, both;
+  py::list tuples;
+  for (int i = 0; i < kFreeListKinds; ++i) {
+    if (ours.kinds[i].capacity > 0) kinds[kFreeListTypes[i]] = ToDict(ours.kinds[i]);
+  }
+  for (const FreeListFigure& figure : ours.tuples) tuples.append(ToDict(figure));
+  both["oracle"] = text;
+  both["ours"] = kinds;
+  both["tuples"] = tuples;
+  return both;
+}
+
 }  // namespace
 }  // namespace pymalloc_exporter
 
@@ -152,6 +178,10 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
   module.def("compare", &Compare,
              "Our reading of pymalloc and the interpreter's own, taken in one call with\n"
              "nothing run between: {'ours': rows, 'oracle': rows, 'agree': bool}.");
+  module.def(
+      "compare_free_lists", &CompareFreeLists,
+      "Our reading of the free lists and the text of sys._debugmallocstats(), taken\n"
+      "in one call: {'ours': {type: row}, 'tuples': [row, ...], 'oracle': text}.");
 }
 
 namespace {

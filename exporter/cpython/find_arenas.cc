@@ -1,14 +1,13 @@
 #include "exporter/cpython/find_arenas.h"
 
-#include <link.h>
 #include <malloc.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 
+#include "exporter/cpython/module_data.h"
 #include "exporter/system/files.h"
-#include "exporter/system/page_map.h"
 #include "exporter/system/safe_read.h"
 
 namespace pymalloc_exporter {
@@ -27,54 +26,15 @@ constexpr uint32_t kArenaIndexOffset = 32;  // in a pool header
 constexpr size_t kFirstTableEntries = 16;  // INITIAL_ARENA_OBJECTS; it doubles from there
 constexpr size_t kMallocAlignment = 16;
 
-struct Range {
-  uintptr_t start, end;
-  bool Holds(uintptr_t address) const { return start <= address && address < end; }
-};
-
-// The loaded segments of one module.
-struct Module {
-  Range all{UINTPTR_MAX, 0};
-  std::vector<Range> writable;
-};
-
-struct ModuleSearch {
-  uintptr_t code;
-  Module module;
-};
-
-int VisitModule(dl_phdr_info* info, size_t, void* data) {
-  auto* search = static_cast<ModuleSearch*>(data);
-  Module module;
-  for (int i = 0; i < info->dlpi_phnum; ++i) {
-    const ElfW(Phdr) & header = info->dlpi_phdr[i];
-    if (header.p_type != PT_LOAD) continue;
-    uintptr_t start = info->dlpi_addr + header.p_vaddr;
-    Range segment{start, start + header.p_memsz};
-    module.all = {std::min(module.all.start, start),
-                  std::max(module.all.end, segment.end)};
-    if (header.p_flags & PF_W) module.writable.push_back(segment);
-  }
-  if (!module.all.Holds(search->code)) return 0;
-  search->module = module;
-  return 1;
-}
-
-Module FindModule(uintptr_t code) {
-  ModuleSearch search{code, {}};
-  dl_iterate_phdr(VisitModule, &search);
-  return search.module;
-}
-
 // The readable and writable mappings outside `module`, in order of addresses: where a
 // table that came from malloc can be.
-std::vector<Range> HeapMappings(const Module& module) {
-  std::vector<Range> mappings;
+std::vector<AddressRange> HeapMappings(const ModuleData& module) {
+  std::vector<AddressRange> mappings;
   FILE* file = fopen("/proc/self/maps", "re");
   if (file == nullptr) return mappings;
   char line[512];
   while (fgets(line, sizeof line, file) != nullptr) {
-    Range range;
+    AddressRange range;
     char access[5];
     bool parsed = sscanf(line, "%lx-%lx %4s", &range.start, &range.end, access) == 3;
     if (parsed && strncmp(access, "rw", 2) == 0 && !module.all.Holds(range.start)) {
@@ -85,10 +45,11 @@ std::vector<Range> HeapMappings(const Module& module) {
   return mappings;
 }
 
-bool Readable(const std::vector<Range>& mappings, uintptr_t address, size_t bytes) {
-  auto after =
-      std::upper_bound(mappings.begin(), mappings.end(), address,
-                       [](uintptr_t a, const Range& range) { return a < range.end; });
+bool Readable(const std::vector<AddressRange>& mappings, uintptr_t address,
+              size_t bytes) {
+  auto after = std::upper_bound(
+      mappings.begin(), mappings.end(), address,
+      [](uintptr_t a, const AddressRange& range) { return a < range.end; });
   return after != mappings.end() && after->Holds(address) &&
          address + bytes <= after->end;
 }
@@ -119,33 +80,14 @@ class TableSearch {
 
   // The one table, 0 if there is none or more than one.
   uintptr_t Run() {
-    for (const Range& segment : module_.writable) SearchSegment(segment);
+    // The interpreter has written the word at start-up.
+    for (const AddressRange& part : WrittenParts(module_)) SearchWords(part);
     Flush();
     return tables_.size() == 1 ? tables_.front() : 0;
   }
 
  private:
-  // The interpreter has written the word at start-up, so it lies in a page that it wrote;
-  // looking at others would make them resident.
-  void SearchSegment(const Range& segment) {
-    constexpr uintptr_t kWindow = kWindowPages * kPageBytes;
-    bool written[kWindowPages];
-    for (uintptr_t at = segment.start & ~(kPageBytes - 1); at < segment.end;
-         at += kWindow) {
-      uintptr_t pages =
-          (std::min(at + kWindow, segment.end) - at + kPageBytes - 1) / kPageBytes;
-      std::fill_n(written, pages, true);
-      if (pages_known_) pages_.FindWritten(at, static_cast<int>(pages), written);
-      for (uintptr_t i = 0; i < pages; ++i) {
-        uintptr_t page = at + i * kPageBytes;
-        if (written[i])
-          SearchWords(
-              {std::max(page, segment.start), std::min(page + kPageBytes, segment.end)});
-      }
-    }
-  }
-
-  void SearchWords(const Range& words) {
+  void SearchWords(const AddressRange& words) {
     for (uintptr_t at = words.start; at + sizeof(uintptr_t) <= words.end;
          at += sizeof(uintptr_t)) {
       Consider(*reinterpret_cast<const uintptr_t*>(at));
@@ -187,12 +129,10 @@ class TableSearch {
   }
 
   const PoolGeometry& geometry_;
-  Module module_;
-  std::vector<Range> mappings_;
+  ModuleData module_;
+  std::vector<AddressRange> mappings_;
   std::vector<PoolPlace> places_;
   SafeReader reader_;
-  PageMap pages_;
-  const bool pages_known_ = pages_.Open();
   uintptr_t candidates_[SafeReader::kMostAddresses];
   uintptr_t entries_[SafeReader::kMostAddresses];
   int count_ = 0;

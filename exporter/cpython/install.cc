@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "exporter/cpython/find_arenas.h"
+#include "exporter/cpython/free_list_proof.h"
 #include "exporter/cpython/layout.h"
 
 // Exported by every version and kept for guppy3, but declared in internal headers only.
@@ -92,6 +93,7 @@ constexpr char kKeeperName[] = "pymalloc_exporter";
 void Retire(PyObject* keeper) {
   Pymalloc().End();
   Gc().End();
+  FreeLists().End();
   reinterpret_cast<void (*)()>(PyCapsule_GetPointer(keeper, kKeeperName))();
 }
 
@@ -226,6 +228,16 @@ Reason InstallGc() {
   return proven;
 }
 
+Reason InstallFreeLists() {
+  if (Layout().free_threaded) return Reason::kFreeThreaded;
+  if (pymalloc_exporter_free_list_count == 0) return Reason::kNotPresent;
+  std::vector<FreeListPlace> places = FindFreeLists();
+  if (places.empty()) return Reason::kFreeListsNotFound;
+  if (!ProveFreeLists(places)) return Reason::kOracleMismatch;
+  FreeLists().Begin(places);
+  return Reason::kNone;
+}
+
 }  // namespace
 
 PymallocCollector& Pymalloc() {
@@ -238,9 +250,15 @@ GcCollector& Gc() {
   return collector;
 }
 
+FreeListCollector& FreeLists() {
+  static FreeListCollector& collector = *new FreeListCollector;
+  return collector;
+}
+
 void InstallCollectors() {
   Pymalloc().SetState(InstallPymalloc());
   Gc().SetState(InstallGc());
+  FreeLists().SetState(InstallFreeLists());
 }
 
 bool InMainInterpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
@@ -263,6 +281,23 @@ bool ReadBoth(std::string* oracle_text, PymallocSample* ours) {
   *oracle_text = OracleText();
   return Pymalloc().Walk(PymallocCollector::Scope::kMainInterpreter, never, *ours) &&
          !oracle_text->empty();
+}
+
+bool ReadBothOfFreeLists(std::string* oracle_text, FreeListSample* ours) {
+  PyObject* print = PySys_GetObject("_debugmallocstats");
+  char* text = nullptr;
+  size_t bytes = 0;
+  FILE* stream = print == nullptr ? nullptr : open_memstream(&text, &bytes);
+  if (stream == nullptr) return false;
+  FILE* before = stderr;
+  stderr = stream;
+  Object none(PyObject_CallNoArgs(print));
+  bool read = none.get() != nullptr && FreeLists().Read(ours);
+  stderr = before;
+  fclose(stream);
+  oracle_text->assign(text, bytes);
+  free(text);
+  return read;
 }
 
 }  // namespace pymalloc_exporter

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "exporter/cpython/free_list_collector.h"
 #include "exporter/cpython/gc_collector.h"
 #include "exporter/cpython/oracle.h"
 #include "exporter/cpython/pymalloc_collector.h"
@@ -16,6 +17,7 @@ namespace pymalloc_exporter {
 // The collectors that know the interpreter. They live for ever, across finalization too.
 PymallocCollector& Pymalloc();
 GcCollector& Gc();
+FreeListCollector& FreeLists();
 
 // Whether the calling thread runs the main interpreter: the exporter is one a process.
 bool InMainInterpreter();
@@ -32,5 +34,10 @@ bool RetireAtFinalization(void (*ended)());
 // The text of the oracle and a walk of ours, with nothing run between the two; false if
 // there is no oracle or no walk. The text is left empty then.
 bool ReadBoth(std::string* oracle_text, PymallocSample* ours);
+
+// What sys._debugmallocstats() prints and our reading of the free lists, with nothing run
+// between the two. Takes the C library's `stderr` away from everybody meanwhile: for
+// tests. False if there is no reading.
+bool ReadBothOfFreeLists(std::string* oracle_text, FreeListSample* ours);
 
 }  // namespace pymalloc_exporter

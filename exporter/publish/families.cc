@@ -56,6 +56,7 @@ void AddWorker(const LiveSample& live, FamilyBuilder& builder) {
   builder.SetWorker(live);
   AddProcess(live, builder);
   AddPymalloc(live, builder);
+  AddFreeLists(live, builder);
   AddExporter(live, builder);
 }
 

@@ -53,6 +53,7 @@ class FamilyBuilder {
 // that did, its last figures stand.
 void AddProcess(const LiveSample& live, FamilyBuilder& builder);
 void AddPymalloc(const LiveSample& live, FamilyBuilder& builder);
+void AddFreeLists(const LiveSample& live, FamilyBuilder& builder);
 void AddExporter(const LiveSample& live, FamilyBuilder& builder);
 void AddEndpoint(const Scrape& scrape, FamilyBuilder& builder);
 

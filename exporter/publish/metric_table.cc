@@ -94,6 +94,13 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kFragmentation, "pymalloc_fragmentation_ratio", kGauge,
      "Arena bytes that were ever carved, by live bytes; 1 is perfect."},
 
+    {Metric::kFreeListObjects, "python_freelist_objects", kGauge,
+     "Freed objects that the interpreter keeps for reuse."},
+    {Metric::kFreeListBytes, "python_freelist_bytes", kGauge,
+     "Bytes of these objects, with gc headers. To pymalloc they are live."},
+    {Metric::kFreeListCapacity, "python_freelist_capacity_objects", kGauge,
+     "How many such objects the interpreter keeps at most.", Shown::kOfWorkerFullDetail},
+
     {Metric::kBuildInfo, "pymalloc_exporter_build_info", kGauge,
      "1, with the version of the exporter."},
     {Metric::kCollectorUp, "pymalloc_exporter_collector_up", kGauge,

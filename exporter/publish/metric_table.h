@@ -51,6 +51,10 @@ enum class Metric {
   kArenasByOccupancy,
   kArenaBytesByOccupancy,
   kFragmentation,
+  // Free lists.
+  kFreeListObjects,
+  kFreeListBytes,
+  kFreeListCapacity,
   // The exporter itself.
   kBuildInfo,
   kCollectorUp,

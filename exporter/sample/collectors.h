@@ -10,12 +10,20 @@ namespace pymalloc_exporter {
 
 // A new collector is appended here, named in kCollectorNames, and registered where the
 // sampler is made. The order is part of the region's layout (see kLayoutVersion).
-enum class CollectorId : uint8_t { kProcess, kCgroup, kPymalloc, kGc, kRegion, kCount };
+enum class CollectorId : uint8_t {
+  kProcess,
+  kCgroup,
+  kPymalloc,
+  kGc,
+  kRegion,
+  kFreeLists,
+  kCount
+};
 
 inline constexpr int kCollectorCount = static_cast<int>(CollectorId::kCount);
 
 inline constexpr const char* kCollectorNames[kCollectorCount] = {
-    "process", "cgroup", "pymalloc", "gc", "region"};
+    "process", "cgroup", "pymalloc", "gc", "region", "freelists"};
 
 // Why a collector is down. The fixed list behind the label `reason`.
 enum class Reason : uint8_t {
@@ -39,6 +47,7 @@ enum class Reason : uint8_t {
   kLeaderSilent,           // the leader does not answer (stopped?)
   kNoSlot,                 // every slot of the region is taken
   kPrivate,                // no shared region could be had: this process stands alone
+  kFreeListsNotFound,  // the interpreter's free lists (static variables) were not found
   kCount
 };
 
@@ -63,7 +72,8 @@ inline constexpr const char* kReasonNames[kReasonCount] = {"none",
                                                            "refused",
                                                            "leader_silent",
                                                            "no_slot",
-                                                           "private"};
+                                                           "private",
+                                                           "freelists_not_found"};
 
 // What one collector reports of itself with every sample.
 struct CollectorStatus {

@@ -11,12 +11,13 @@
 #include <type_traits>
 
 #include "exporter/sample/collectors.h"
+#include "exporter/sample/free_lists.h"
 
 namespace pymalloc_exporter {
 
 // Raised with every change of Sample or of the region: processes with another layout keep
 // a region of their own.
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 
 inline constexpr int kSizeClasses = 32;         // pymalloc's, 16 bytes apart
 inline constexpr int kSizeClassStepBytes = 16;  // size of class i is (i + 1) * 16
@@ -105,6 +106,18 @@ struct GcSample {
   std::array<GcGeneration, kGcGenerations> generations{};
 };
 
+// Freed objects kept for reuse; bytes with gc headers, without what objects point to.
+// capacity 0: this interpreter has no such list.
+struct FreeListFigure {
+  uint64_t objects = 0;
+  uint64_t bytes = 0;
+  uint64_t capacity = 0;
+};
+struct FreeListSample {
+  std::array<FreeListFigure, kFreeListKinds> kinds{};
+  std::array<FreeListFigure, kMostTupleFreeLists> tuples{};  // of length i + 1
+};
+
 struct Sample {
   Identity identity;
   double timestamp_seconds = 0;
@@ -114,6 +127,7 @@ struct Sample {
   CgroupSample cgroup;
   PymallocSample pymalloc;
   GcSample gc;
+  FreeListSample free_lists;
 
   CollectorStatus& status(CollectorId id) { return collectors[static_cast<int>(id)]; }
   const CollectorStatus& status(CollectorId id) const {

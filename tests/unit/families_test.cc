@@ -86,6 +86,7 @@ TEST(Families, NameTheWorkerBySlot) {
 TEST(Families, StayBelow200SeriesAWorker) {
   Sample sample = HealthySample();
   for (CollectorStatus& status : sample.collectors) status.reason = Reason::kInconsistent;
+  for (FreeListFigure& figure : sample.free_lists.kinds) figure.capacity = 1;
   EXPECT_LE(SeriesOfWorker(FamiliesOf({Live(0, sample)})), 200u);
 }
 
@@ -95,6 +96,37 @@ TEST(Families, ShowSizeClassesAtFullDetailOnly) {
   sample.identity.detail = Detail::kFull;
   EXPECT_TRUE(Has(Text({{Live(0, sample)}}),
                   R"(pymalloc_class_pools{app="shop",worker="0",size="512"} 0)"));
+}
+
+TEST(Families, ShowFreeListsThatTheInterpreterHas) {
+  Sample sample = HealthySample();
+  sample.free_lists.kinds[kListFreeList] = {5, 280, 80};
+  std::string text = Text({{Live(0, sample)}});
+  EXPECT_TRUE(
+      Has(text, R"(python_freelist_objects{app="shop",worker="0",type="list"} 5)"));
+  EXPECT_TRUE(
+      Has(text, R"(python_freelist_bytes{app="shop",worker="0",type="list"} 280)"));
+  EXPECT_EQ(text.find("type=\"frame\""), std::string::npos);
+  EXPECT_EQ(text.find("python_freelist_capacity_objects"), std::string::npos);
+}
+
+TEST(Families, ShowTuplesByLengthInsteadOfTogetherAtFullDetail) {
+  Sample sample = HealthySample();
+  sample.free_lists.kinds[kTupleFreeList] = {7, 400, 4000};
+  sample.free_lists.tuples[0] = {4, 192, 2000};
+  sample.free_lists.tuples[1] = {3, 208, 2000};
+  const char* together =
+      R"(python_freelist_objects{app="shop",worker="0",type="tuple"} 7)";
+  EXPECT_TRUE(Has(Text({{Live(0, sample)}}), together));
+  sample.identity.detail = Detail::kFull;
+  std::string text = Text({{Live(0, sample)}});
+  EXPECT_FALSE(Has(text, together));
+  EXPECT_TRUE(
+      Has(text,
+          R"(python_freelist_bytes{app="shop",worker="0",type="tuple",length="2"} 208)"));
+  EXPECT_TRUE(Has(
+      text,
+      R"(python_freelist_capacity_objects{app="shop",worker="0",type="tuple",length="1"} 2000)"));
 }
 
 TEST(Families, LeaveOutWhatACollectorNeverFound) {

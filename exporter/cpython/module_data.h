@@ -1,0 +1,32 @@
+// The writable data of the module that holds the interpreter, where its variables without
+// a symbol are looked for.
+//
+// Call at install. May allocate.
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace pymalloc_exporter {
+
+struct AddressRange {
+  uintptr_t start, end;
+  bool Holds(uintptr_t address) const { return start <= address && address < end; }
+};
+
+// The loaded segments of one module.
+struct ModuleData {
+  AddressRange all{UINTPTR_MAX, 0};
+  std::vector<AddressRange> writable;
+};
+
+// The module that the address `code` belongs to.
+ModuleData FindModule(uintptr_t code);
+
+// The parts of its writable segments that this process has written, in whole pages but at
+// the ends: what the interpreter has set lies there, and looking at the rest would make
+// it resident.
+std::vector<AddressRange> WrittenParts(const ModuleData& module);
+
+}  // namespace pymalloc_exporter
