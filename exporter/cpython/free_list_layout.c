@@ -21,6 +21,14 @@
 #if PY_VERSION_HEX >= 0x030d0000
 #include "internal/pycore_object_stack.h"
 #endif
+#if PY_VERSION_HEX >= 0x030e0000
+#include "internal/pycore_list.h"
+#include "internal/pycore_range.h"
+#include "internal/pycore_tuple.h"
+#endif
+#if PY_VERSION_HEX >= 0x030f0000
+#include "internal/pycore_bytesobject.h"
+#endif
 
 #define GC_HEADER_BYTES sizeof(PyGC_Head)
 #if PY_VERSION_HEX >= 0x030a0000
@@ -45,9 +53,8 @@
    COUNT(NUMBER), .capacity = MOST, .link_offset = LINK, .object_bytes = BYTES}
 #define TUPLE(LENGTH, INDEX)                                                      \
   {.kind = kTupleFreeList, .length = LENGTH, .form = kFreeListLinked,             \
-   .head_offset = OF_INTERPRETER(TUPLES[INDEX]), COUNT(TUPLE_NUMBERS[INDEX]),     \
-   .capacity = PyTuple_MAXFREELIST,                                               \
-   .link_offset = offsetof(PyTupleObject, ob_item),                               \
+   .head_offset = OF_INTERPRETER(TUPLE_HEAD(INDEX)), COUNT(TUPLE_NUMBER(INDEX)),  \
+   .capacity = PyTuple_MAXFREELIST, .link_offset = TUPLE_LINK,                    \
    .object_bytes = GC_HEADER_BYTES + offsetof(PyTupleObject, ob_item) +           \
                    (LENGTH) * sizeof(PyObject *)}
 
@@ -80,12 +87,34 @@ struct AsyncGenAsend {
 #define DICT_KEYS_BYTES (5 * sizeof(Py_ssize_t) + 8 + 5 * 3 * sizeof(Py_ssize_t))
 #endif
 
-#if PY_VERSION_HEX >= 0x030d0000
+/* Objects/rangeobject.c and Modules/_asynciomodule.c keep these to themselves. */
+struct Range {
+  PyObject_HEAD
+  PyObject *start, *stop, *step, *length;
+};
+struct FutureIterator {
+  PyObject_HEAD
+  PyObject *future;
+};
+
 #define LISTS(field) object_state.freelists.field
-#define FLOATS LISTS(floats)
+#define TUPLE_LINK offsetof(PyTupleObject, ob_item)
+
+#if PY_VERSION_HEX >= 0x030e0000
+/* Of one form: entries linked by their first word. */
+#define GENERIC(KIND, NAME, BYTES)                           \
+  LINKED(KIND, LISTS(NAME.freelist), LISTS(NAME.size),       \
+         Py_##NAME##_MAXFREELIST, 0, BYTES)
+#define TUPLE_HEAD(INDEX) LISTS(tuples[INDEX].freelist)
+#define TUPLE_NUMBER(INDEX) LISTS(tuples[INDEX].size)
+#undef TUPLE_LINK
+#define TUPLE_LINK 0
+#define PyTuple_MAXFREELIST Py_tuple_MAXFREELIST
+#elif PY_VERSION_HEX >= 0x030d0000
+#define FLOAT_NUMBER LISTS(floats.numfree)
 #define FLOAT_HEAD LISTS(floats.items)
-#define TUPLES LISTS(tuples.items)
-#define TUPLE_NUMBERS LISTS(tuples.numfree)
+#define TUPLE_HEAD(INDEX) LISTS(tuples.items[INDEX])
+#define TUPLE_NUMBER(INDEX) LISTS(tuples.numfree[INDEX])
 #define LIST_ITEMS LISTS(lists.items)
 #define LIST_NUMBER LISTS(lists.numfree)
 #define DICT_ITEMS LISTS(dicts.items)
@@ -100,10 +129,10 @@ struct AsyncGenAsend {
 #define ASEND_ITEMS LISTS(async_gen_asends.items)
 #define ASEND_NUMBER LISTS(async_gen_asends.numfree)
 #else
-#define FLOATS float_state
+#define FLOAT_NUMBER float_state.numfree
 #define FLOAT_HEAD float_state.free_list
-#define TUPLES tuple.free_list
-#define TUPLE_NUMBERS tuple.numfree
+#define TUPLE_HEAD(INDEX) tuple.free_list[INDEX]
+#define TUPLE_NUMBER(INDEX) tuple.numfree[INDEX]
 #define LIST_ITEMS list.free_list
 #define LIST_NUMBER list.numfree
 #define DICT_ITEMS dict_state.free_list
@@ -149,8 +178,6 @@ struct AsyncGenAsend {
 
 const struct PymallocExporterFreeList pymalloc_exporter_free_lists[] = {
 #ifdef WITH_FREELISTS
-    LINKED(kFloatFreeList, FLOAT_HEAD, FLOATS.numfree, PyFloat_MAXFREELIST,
-           offsetof(PyObject, ob_type), sizeof(PyFloatObject)),
     TUPLE_OF(1), TUPLE_OF(2), TUPLE_OF(3), TUPLE_OF(4), TUPLE_OF(5), TUPLE_OF(6),
     TUPLE_OF(7), TUPLE_OF(8), TUPLE_OF(9), TUPLE_OF(10), TUPLE_OF(11), TUPLE_OF(12),
     TUPLE_OF(13), TUPLE_OF(14), TUPLE_OF(15), TUPLE_OF(16), TUPLE_OF(17), TUPLE_OF(18),
@@ -158,6 +185,41 @@ const struct PymallocExporterFreeList pymalloc_exporter_free_lists[] = {
 #if PY_VERSION_HEX >= 0x030b0000
     TUPLE_OF(20),
 #endif
+    LINKED(kMemoryErrorFreeList, exc_state.memerrors_freelist,
+           exc_state.memerrors_numfree, MOST_MEMORY_ERRORS,
+           offsetof(PyBaseExceptionObject, dict), MEMORY_ERROR_BYTES),
+#if PY_VERSION_HEX >= 0x030e0000
+    GENERIC(kFloatFreeList, floats, sizeof(PyFloatObject)),
+    GENERIC(kIntFreeList, ints, sizeof(PyLongObject)),
+    GENERIC(kListFreeList, lists, LIST_BYTES),
+    GENERIC(kListIteratorFreeList, list_iters,
+            GC_HEADER_BYTES + sizeof(_PyListIterObject)),
+    GENERIC(kTupleIteratorFreeList, tuple_iters,
+            GC_HEADER_BYTES + sizeof(_PyTupleIterObject)),
+    GENERIC(kDictFreeList, dicts, DICT_BYTES),
+    GENERIC(kDictKeysFreeList, dictkeys, DICT_KEYS_BYTES),
+    GENERIC(kSliceFreeList, slices, SLICE_BYTES),
+    GENERIC(kRangeFreeList, ranges, sizeof(struct Range)),
+    GENERIC(kRangeIteratorFreeList, range_iters, sizeof(_PyRangeIterObject)),
+    GENERIC(kContextFreeList, contexts, CONTEXT_BYTES),
+    GENERIC(kAsyncGenValueFreeList, async_gens, ASYNC_VALUE_BYTES),
+    GENERIC(kAsyncGenAsendFreeList, async_gen_asends, ASYNC_ASEND_BYTES),
+    GENERIC(kFutureIteratorFreeList, futureiters,
+            GC_HEADER_BYTES + sizeof(struct FutureIterator)),
+    GENERIC(kObjectStackFreeList, object_stack_chunks, sizeof(_PyObjectStackChunk)),
+    GENERIC(kUnicodeWriterFreeList, unicode_writers, sizeof(_PyUnicodeWriter)),
+    GENERIC(kFunctionFreeList, pycfunctionobject,
+            GC_HEADER_BYTES + sizeof(PyCFunctionObject)),
+    GENERIC(kBuiltinMethodFreeList, pycmethodobject,
+            GC_HEADER_BYTES + sizeof(PyCMethodObject)),
+    GENERIC(kMethodFreeList, pymethodobjects, GC_HEADER_BYTES + sizeof(PyMethodObject)),
+#if PY_VERSION_HEX >= 0x030f0000
+    GENERIC(kComplexFreeList, complexes, sizeof(PyComplexObject)),
+    GENERIC(kBytesWriterFreeList, bytes_writers, sizeof(PyBytesWriter)),
+#endif
+#else
+    LINKED(kFloatFreeList, FLOAT_HEAD, FLOAT_NUMBER, PyFloat_MAXFREELIST,
+           offsetof(PyObject, ob_type), sizeof(PyFloatObject)),
     ARRAY(kListFreeList, LIST_ITEMS, LIST_NUMBER, PyList_MAXFREELIST, LIST_BYTES),
     ARRAY(kDictFreeList, DICT_ITEMS, DICT_NUMBER, PyDict_MAXFREELIST, DICT_BYTES),
     ARRAY(kDictKeysFreeList, KEYS_ITEMS, KEYS_NUMBER, PyDict_MAXFREELIST,
@@ -169,9 +231,6 @@ const struct PymallocExporterFreeList pymalloc_exporter_free_lists[] = {
           ASYNC_VALUE_BYTES),
     ARRAY(kAsyncGenAsendFreeList, ASEND_ITEMS, ASEND_NUMBER, _PyAsyncGen_MAXFREELIST,
           ASYNC_ASEND_BYTES),
-    LINKED(kMemoryErrorFreeList, exc_state.memerrors_freelist,
-           exc_state.memerrors_numfree, MOST_MEMORY_ERRORS,
-           offsetof(PyBaseExceptionObject, dict), MEMORY_ERROR_BYTES),
 #if PY_VERSION_HEX < 0x030b0000
     LINKED(kFrameFreeList, frame.free_list, frame.numfree, 200,
            offsetof(struct _frame, f_back), GC_HEADER_BYTES + sizeof(struct _frame)),
@@ -180,6 +239,7 @@ const struct PymallocExporterFreeList pymalloc_exporter_free_lists[] = {
     LINKED(kObjectStackFreeList, LISTS(object_stacks.items),
            LISTS(object_stacks.numfree), _PyObjectStackChunk_MAXFREELIST,
            offsetof(_PyObjectStackChunk, prev), sizeof(_PyObjectStackChunk)),
+#endif
 #endif
 #endif
 };

@@ -129,7 +129,8 @@ print(after["objects"] - before, dropped, size)
 
 # The minor version that brought the list, where that is not the first.
 ADDED = {
-    **dict.fromkeys(("complex", "range", "range_iterator", "list_iterator", "tuple_iterator"), 14),
+    "complex": 15,
+    **dict.fromkeys(("range", "range_iterator", "list_iterator", "tuple_iterator"), 14),
     **dict.fromkeys(("method", "builtin_function_or_method", "FutureIter"), 14),
 }
 
