@@ -24,7 +24,8 @@ sys.stdin.readline()
 
 WAIT = "import sys; sys.stdin.readline()"
 
-# An arena allocator that is not the interpreter's own, as a C extension would set it.
+# An arena allocator that is not the interpreter's own, as a C extension would set it: its
+# context is calloc's first argument. Its arenas are lost when they are freed (EINVAL).
 FOREIGN = """
 import ctypes
 ALLOC = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
@@ -34,7 +35,7 @@ class Allocator(ctypes.Structure):
 current = Allocator()
 ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(current))
 libc = ctypes.CDLL(None)
-foreign = Allocator(None, ctypes.cast(libc.calloc, ctypes.c_void_p), current.free)
+foreign = Allocator(1, ctypes.cast(libc.calloc, ctypes.c_void_p), current.free)
 """
 
 
