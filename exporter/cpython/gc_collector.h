@@ -1,8 +1,9 @@
 // The garbage collector's counters, read from the main interpreter's state without the
 // GIL.
 //
-// Source: struct gc_generation_stats[3] (Include/internal/pycore_gc.h); its place is
-// proven against gc.get_stats() at install (install.cc). Thread safety: Collect on the
+// Source: struct gc_generation_stats (Include/internal/pycore_gc.h, from 3.14 on
+// pycore_interp_structs.h); its place is proven against gc.get_stats() at install
+// (install.cc). Thread safety: Collect on the
 // sampler's thread; Begin and End under the GIL.
 
 #pragma once
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "exporter/cpython/layout.h"
 #include "exporter/sample/collector.h"
 
 namespace pymalloc_exporter {
@@ -19,9 +21,9 @@ class GcCollector final : public Collector {
   CollectorId id() const override { return CollectorId::kGc; }
   Reason Collect(Sample& sample, const StopFlag& stop) noexcept override;
 
-  // `stats`: 3 generations of collections, collected, uncollectable. It has to stay
-  // readable until End(): the main interpreter's state does.
-  void Begin(const volatile uint64_t* stats) { stats_ = stats; }
+  // `stats`: what the layout leads to. It has to stay readable until End(): the main
+  // interpreter's state does.
+  void Begin(const PymallocExporterGcStats& layout, uintptr_t stats);
   void SetState(Reason state) { state_ = state; }
   // From now on the state is not looked at; returns when it is not being looked at.
   void End();
@@ -29,7 +31,10 @@ class GcCollector final : public Collector {
   GcSample Read() const;
 
  private:
-  std::atomic<const volatile uint64_t*> stats_{nullptr};
+  GcGeneration ReadGeneration(int generation) const;
+
+  PymallocExporterGcStats layout_{};
+  uintptr_t stats_ = 0;
   std::atomic<Reason> state_{Reason::kStarting};
   std::atomic<bool> reading_{false};
 };

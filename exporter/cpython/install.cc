@@ -215,9 +215,10 @@ Reason ProveGc(PyObject* gc) {
 
 Reason InstallGc() {
   if (Layout().free_threaded) return Reason::kFreeThreaded;
-  auto* interpreter = reinterpret_cast<const char*>(PyInterpreterState_Main());
-  Gc().Begin(
-      reinterpret_cast<const volatile uint64_t*>(interpreter + Layout().gc_stats_offset));
+  auto stats = reinterpret_cast<uintptr_t>(PyInterpreterState_Main()) +
+               Layout().gc_stats.offset;
+  if (Layout().gc_stats.indirect) stats = *reinterpret_cast<const uintptr_t*>(stats);
+  Gc().Begin(Layout().gc_stats, stats);
   PyObject* modules = PyImport_GetModuleDict();
   bool was_imported = PyDict_GetItemString(modules, "gc") != nullptr;
   Object gc(PyImport_ImportModule("gc"));

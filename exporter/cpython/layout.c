@@ -4,8 +4,8 @@
 
 #include <Python.h>
 
-#if PY_VERSION_HEX < 0x03090000 || PY_VERSION_HEX >= 0x030e0000
-#error "pymalloc_exporter knows CPython 3.9 to 3.13; see exporter/cpython/README.md"
+#if PY_VERSION_HEX < 0x03090000 || PY_VERSION_HEX >= 0x03100000
+#error "pymalloc_exporter knows CPython 3.9 to 3.15; see exporter/cpython/README.md"
 #endif
 
 #include "internal/pycore_gc.h"
@@ -32,28 +32,56 @@
 #define FORK_COUNT kForkIsNotCounted
 #endif
 
+#if PY_VERSION_HEX >= 0x030d0000
+#define CURRENT_THREAD PyThreadState_GetUnchecked
+#else
+#define CURRENT_THREAD _PyThreadState_UncheckedGet
+#endif
+
 #ifdef Py_GIL_DISABLED
 #define FREE_THREADED 1
 #else
 #define FREE_THREADED 0
 #endif
 
-_Static_assert(sizeof(struct gc_generation_stats) == 3 * sizeof(Py_ssize_t),
-               "three counters a generation");
 _Static_assert(NUM_GENERATIONS == 3, "three generations");
+_Static_assert(offsetof(struct gc_generation_stats, uncollectable) -
+                       offsetof(struct gc_generation_stats, collections) ==
+                   2 * sizeof(Py_ssize_t),
+               "three counters in a row");
+
+#define GC_STATS_OFFSET \
+  (offsetof(PyInterpreterState, gc) + offsetof(struct _gc_runtime_state, generation_stats))
+
+/* Buffers of the latest entries, from 3.15 on. */
+#if PY_VERSION_HEX >= 0x030f0000
+#define GC_STATS_INDIRECT 1
+#define GC_GENERATION(I)                                                                \
+  {(I) == 0 ? offsetof(struct gc_stats, young.items)                                    \
+            : offsetof(struct gc_stats, old[(I) == 2].items),                           \
+   (I) == 0 ? GC_YOUNG_STATS_SIZE : GC_OLD_STATS_SIZE,                                  \
+   (I) == 0 ? offsetof(struct gc_stats, young.index)                                    \
+            : offsetof(struct gc_stats, old[(I) == 2].index)}
+#else
+#define GC_STATS_INDIRECT 0
+#define GC_GENERATION(I) {(I) * sizeof(struct gc_generation_stats), 1, 0}
+#endif
 
 const struct PymallocExporterLayout pymalloc_exporter_layout = {
     .arena_bytes = ARENA_SIZE,
     .pool_bytes = POOL_SIZE,
     .free_threaded = FREE_THREADED,
     .fork_count = FORK_COUNT,
-    .gc_stats_offset = offsetof(PyInterpreterState, gc) +
-                       offsetof(struct _gc_runtime_state, generation_stats),
+    .gc_stats = {.offset = GC_STATS_OFFSET,
+                 .indirect = GC_STATS_INDIRECT,
+                 .entry_bytes = sizeof(struct gc_generation_stats),
+                 .counters_offset = offsetof(struct gc_generation_stats, collections),
+                 .generations = {GC_GENERATION(0), GC_GENERATION(1), GC_GENERATION(2)}},
 };
 
 int pymalloc_exporter_on_main_heap(void) {
 #if PY_VERSION_HEX >= 0x030c0000
-  PyThreadState *thread = _PyThreadState_UncheckedGet();
+  PyThreadState *thread = CURRENT_THREAD();
   if (thread == NULL || thread->interp == PyInterpreterState_Main()) return 1;
   return (thread->interp->feature_flags & Py_RTFLAGS_USE_MAIN_OBMALLOC) != 0;
 #else

@@ -23,14 +23,27 @@ enum PymallocExporterForkCount {
   kCountedAfterHooks   /* 3.13: after them, when os.fork() returns */
 };
 
+/* Where the garbage collector counts. Of each generation there are one or more entries, the
+ * latest of which holds the totals: three Py_ssize_t in a row, collections, collected,
+ * uncollectable. */
+struct PymallocExporterGcStats {
+  size_t offset; /* in PyInterpreterState */
+  int indirect;  /* a pointer stands there */
+  uint32_t entry_bytes;
+  uint32_t counters_offset; /* in an entry */
+  struct {
+    uint32_t items_offset; /* from where `offset` leads to */
+    uint32_t entries;
+    uint32_t index_offset; /* an int8_t, the latest entry; not if there is one only */
+  } generations[3];
+};
+
 struct PymallocExporterLayout {
   uint32_t arena_bytes;
   uint32_t pool_bytes;
   int free_threaded; /* this build has no pymalloc */
   enum PymallocExporterForkCount fork_count;
-  /* struct gc_generation_stats[3] in PyInterpreterState: three Py_ssize_t each,
-   * collections, collected, uncollectable. */
-  size_t gc_stats_offset;
+  struct PymallocExporterGcStats gc_stats;
 };
 
 extern const struct PymallocExporterLayout pymalloc_exporter_layout;
