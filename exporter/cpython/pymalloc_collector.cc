@@ -67,6 +67,8 @@ void PymallocCollector::OnFree(void* memory, size_t bytes) {
 }
 
 void PymallocCollector::Begin(const PoolGeometry& geometry, const ArenaSource& source) {
+  // After an interpreter that ended: what a walk finds from here on is of the new one.
+  state_ = Reason::kStarting;
   registry_.Clear();
   geometry_ = geometry;
   source_ = source;
@@ -109,6 +111,8 @@ bool PymallocCollector::Walk(Scope scope, const StopFlag& stop, PymallocSample& 
   PoolTally tally;
   bool whole = true;
   registry_.ForEach([&](ArenaRegistry::Cell& cell, uintptr_t entry) {
+    whole = !stop && state_ != Reason::kInterpreterGone;
+    if (!whole) return false;
     if (scope == Scope::kMainInterpreter && (entry & ArenaRegistry::kSubinterpreter)) {
       return true;
     }
@@ -119,8 +123,7 @@ bool PymallocCollector::Walk(Scope scope, const StopFlag& stop, PymallocSample& 
       source_.release(source_.context, reinterpret_cast<void*>(base),
                       geometry_->arena_bytes);
     }
-    whole = !stop && state_ != Reason::kInterpreterGone;
-    return whole;
+    return true;
   });
   FillPymalloc(tally, *geometry_, out);
   out.arenas_allocated = allocated_;
@@ -150,7 +153,11 @@ Reason PymallocCollector::Collect(Sample& sample, const StopFlag& stop) noexcept
   if (!complete_) return Reason::kOutOfMemory;
   if (sample.process.swap_bytes > 0 && AnyArenaSwapped(stop)) return Reason::kSwapped;
   PymallocSample found;
-  if (!Walk(Scope::kProcess, stop, found)) return Reason::kInconsistent;
+  bool whole = Walk(Scope::kProcess, stop, found);
+  // An interpreter that ended meanwhile took its arenas out of the walk.
+  state = state_;
+  if (state != Reason::kNone) return state;
+  if (!whole) return Reason::kInconsistent;
   sample.pymalloc = found;
   return Reason::kNone;
 }

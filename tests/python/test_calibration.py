@@ -1,12 +1,10 @@
 """Every collector is proven on the running interpreter, or it is down and says why."""
 
 import json
-import subprocess
-import sys
 import time
-import urllib.request
 
 import pytest
+from running import Program, assert_equal
 
 # Reads, sleeps and reads again with nothing between: meanwhile the sampler reads the same.
 AT_REST = """
@@ -39,74 +37,12 @@ foreign = Allocator(1, ctypes.cast(libc.calloc, ctypes.c_void_p), current.free)
 """
 
 
-class Program:
-    """A program with the exporter inside, waiting for a line on its standard input."""
-
-    def __init__(self, code, port, **variables):
-        environment = {
-            "PYMALLOC_EXPORTER_LISTEN": f"127.0.0.1:{port}",
-            "PYMALLOC_EXPORTER_INTERVAL": "0.1",
-            "PYMALLOC_EXPORTER_DETAIL": "full",
-            **variables,
-        }
-        command = [sys.executable, *environment.pop("OPTIONS", "").split()]
-        runner = [sys.executable, "-m", "pymalloc_exporter", "run", "--"]
-        self.port = port
-        self.process = subprocess.Popen(
-            [*runner, *command, "-c", code],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
-
-    def scrape(self):
-        """{series: value}, once there is a first sample."""
-        url = f"http://127.0.0.1:{self.port}/metrics"
-        end = time.monotonic() + 15
-        while time.monotonic() < end:
-            try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    lines = answer.read().decode().splitlines()
-            except OSError:
-                lines = []
-            rows = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-            if any(name.startswith("process_pid") for name in rows):
-                return rows
-            time.sleep(0.05)
-        raise TimeoutError("no sample")
-
-    def reason(self, collector):
-        """Why it is down; None for a collector that is up."""
-        rows = self.scrape()
-        up = [name for name in rows if "collector_up{" in name and f'"{collector}"' in name]
-        assert len(up) == 1
-        if rows[up[0]] == "1":
-            return None
-        info = [name for name in rows if "collector_info{" in name and f'"{collector}"' in name]
-        return info[0].split('reason="')[1].split('"')[0]
-
-
 def test_metrics_equal_the_interpreter_at_rest(free_port):
     with Program(AT_REST, free_port) as program:
         time.sleep(2.8)  # in the last of its sleeps
         rows = program.scrape()
         ours = json.loads(program.process.stdout.readline())
-    series = "{" + next(name for name in rows if name.startswith("pymalloc_arenas{"))[16:-1]
-    assert float(rows[f"pymalloc_arenas{series}}}"]) == ours["arenas"]
-    for state in ("live", "free_block", "free_pool", "uncarved", "overhead"):
-        row = f'pymalloc_bytes{series},state="{state}"}}'
-        assert float(rows[row]) == ours[f"{state}_bytes"], state
-    for index, blocks in enumerate(ours["class_live_blocks"]):
-        row = f'pymalloc_class_blocks{series},size="{16 * index + 16}",state="live"}}'
-        assert float(rows[row]) == blocks, row
+    assert_equal(rows, ours)
 
 
 @pytest.mark.parametrize("collector", ["process", "pymalloc", "gc"])
