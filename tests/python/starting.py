@@ -52,10 +52,16 @@ def python(
 
 
 def copy_package(folder: Path) -> Path:
-    """Copies the installed package into `folder`; returns the copy's bootstrap folder."""
-    shutil.copytree(
-        PACKAGE, folder / "pymalloc_exporter", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    """Copies what this interpreter needs of the package; returns the copy's bootstrap folder.
+
+    A debug build could load the extension of another ABI, too.
+    """
+
+    def not_needed(_: str, names: list[str]) -> list[str]:
+        others = (name for name in names if name.startswith("_native.cpython"))
+        return ["__pycache__", *(name for name in others if name != EXTENSION)]
+
+    shutil.copytree(PACKAGE, folder / "pymalloc_exporter", ignore=not_needed)
     return folder / "pymalloc_exporter" / "bootstrap"
 
 

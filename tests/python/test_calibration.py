@@ -1,10 +1,14 @@
 """Every collector is proven on the running interpreter, or it is down and says why."""
 
+import importlib.machinery
 import json
+import shutil
+import sys
 import time
 
 import pytest
 from running import Program, assert_equal
+from starting import EXTENSION, PACKAGE, copy_package
 
 # Reads, sleeps and reads again with nothing between: meanwhile the sampler reads the same.
 AT_REST = """
@@ -50,6 +54,26 @@ def test_metrics_equal_the_interpreter_at_rest(free_port):
 def test_is_up(free_port, collector, allocator):
     with Program(WAIT, free_port, PYTHONMALLOC=allocator) as program:
         assert program.reason(collector) is None
+
+
+OTHER_ABIS = [
+    "_native" + suffix
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES
+    if "_native" + suffix != EXTENSION and (PACKAGE / f"_native{suffix}").exists()
+]
+
+
+@pytest.mark.skipif(not OTHER_ABIS, reason="only a debug build loads what was built for another")
+def test_debug_build_proves_the_extension_of_the_release_too(free_port, tmp_path):
+    bootstrap = copy_package(tmp_path)
+    (bootstrap.parent / EXTENSION).unlink()
+    shutil.copy(PACKAGE / OTHER_ABIS[0], bootstrap.parent)
+    command = ["/usr/bin/env", f"PYTHONPATH={bootstrap}", sys.executable, "-c", AT_REST]
+    with Program("", free_port, command) as program:
+        time.sleep(2.8)  # in the last of its sleeps
+        rows = program.scrape()
+        assert [program.reason(name) for name in ("process", "pymalloc", "gc")] == [None] * 3
+        assert_equal(rows, json.loads(program.process.stdout.readline()))
 
 
 @pytest.mark.parametrize("allocator", ["malloc", "malloc_debug"])
