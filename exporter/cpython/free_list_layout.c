@@ -170,10 +170,9 @@ struct FutureIterator {
 #define TUPLE_OF(LENGTH) TUPLE(LENGTH, LENGTH)
 #endif
 
-#ifndef WITH_FREELISTS
-#if PY_VERSION_HEX < 0x030b0000
+/* 3.11 to 3.13 could be configured without any. */
+#if PY_VERSION_HEX < 0x030b0000 || PY_VERSION_HEX >= 0x030e0000
 #define WITH_FREELISTS 1
-#endif
 #endif
 
 const struct PymallocExporterFreeList pymalloc_exporter_free_lists[] = {
