@@ -82,11 +82,19 @@ def lives(request, tmp_path):
     if not libpython:
         pytest.skip(f"this interpreter has no {request.param} libpython to embed")
     names = ("LIBS", "SYSLIBS", "MODLIBS")
-    others = shlex.split(" ".join(sysconfig.get_config_var(name) or "" for name in names))
+    others = " ".join(sysconfig.get_config_var(name) or "" for name in names)
     program = tmp_path / "lives"
     include = f"-I{sysconfig.get_path('include')}"
     built = subprocess.run(
-        ["cc", include, str(SOURCE), "-o", str(program), *libpython, *others],
+        [
+            "cc",
+            include,
+            str(SOURCE),
+            "-o",
+            str(program),
+            *libpython,
+            *filter(str.strip, shlex.split(others)),
+        ],
         capture_output=True,
         text=True,
     )
