@@ -13,7 +13,7 @@ PACKAGE := $(BUILD)/package
 RUN := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e demo bench wheel lint format clean
+.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-matrix demo bench wheel lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
@@ -50,6 +50,10 @@ test-python: venvs ## pytest under every interpreter found
 test-e2e: venvs ## real gunicorn, real Prometheus
 	@echo "== pytest tests/e2e with $(PYTHON)"
 	@$$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/e2e
+
+test-matrix: ## make test in other releases of Debian, for 3.13 to 3.15 (as root)
+	@$(RUN)/test_in_debian trixie
+	@$(RUN)/test_in_debian forky python3.14-dev python3.14-venv python3.15-dev python3.15-venv
 
 demo: setup ## gunicorn with 4 workers under a load; ends with Ctrl-C or after DEMO_SECONDS
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
