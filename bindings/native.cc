@@ -38,11 +38,12 @@ void FillVersion(Identity* identity) {
 }
 
 Settings MakeSettings(const std::string& host, int port, const std::string& app,
-                      double interval, const std::string& detail) {
+                      double interval, double slow_interval, const std::string& detail) {
   Settings settings{};
   CopyText(host, settings.listen.host, "host");
   settings.listen.port = static_cast<uint16_t>(port);
   settings.interval = static_cast<Nanoseconds>(interval * kSecond);
+  settings.slow_interval = static_cast<Nanoseconds>(slow_interval * kSecond);
   CopyText(app, settings.identity.app, "app");
   settings.identity.detail = detail == "full" ? Detail::kFull : Detail::kDefault;
   FillVersion(&settings.identity);
@@ -55,7 +56,7 @@ void Start(const Settings& settings) {
   process.Calibrate();
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
   char error[200];
-  if (!Exporter::Instance().Start(settings, collectors, error))
+  if (!Exporter::Instance().Start(settings, collectors, {}, error))
     throw std::runtime_error(error);
 }
 
@@ -64,9 +65,9 @@ bool installed = false;  // in the main interpreter that lives now
 bool MayInstall() { return InMainInterpreter() && !installed; }
 
 void Install(const std::string& host, int port, const std::string& app, double interval,
-             const std::string& detail) {
+             double slow_interval, const std::string& detail) {
   if (!MayInstall()) return;
-  Settings settings = MakeSettings(host, port, app, interval, detail);
+  Settings settings = MakeSettings(host, port, app, interval, slow_interval, detail);
   InstallCollectors();
   if (!RetireAtFinalization([] {
         installed = false;
@@ -168,10 +169,10 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
   module.doc() = "The exporter's native part; use the package pymalloc_exporter.";
   module.attr("__version__") = PYMALLOC_EXPORTER_VERSION;
   module.def(
-      "install", &Install, py::arg("host"), py::arg("port"), py::arg("app"),
-      py::arg("interval"), py::arg("detail"),
+      "install", &Install, py::kw_only(), py::arg("host"), py::arg("port"),
+      py::arg("app"), py::arg("interval"), py::arg("slow_interval"), py::arg("detail"),
       "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
-      "interval is in seconds. Does nothing where it runs already and in\n"
+      "Intervals are in seconds. Does nothing where it runs already and in\n"
       "sub-interpreters. Raises RuntimeError if it cannot.");
   module.def("may_install", &MayInstall,
              "Whether install() would do something: not in sub-interpreters, not twice.");
@@ -187,11 +188,13 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
 namespace {
 
 PyObject* NotHere(PyObject*, PyObject*) { Py_RETURN_FALSE; }
-PyObject* DoNothing(PyObject*, PyObject*) { Py_RETURN_NONE; }
+PyObject* DoNothing(PyObject*, PyObject*, PyObject*) { Py_RETURN_NONE; }
 
-PyMethodDef inert_methods[] = {{"may_install", NotHere, METH_NOARGS, nullptr},
-                               {"install", DoNothing, METH_VARARGS, nullptr},
-                               {nullptr, nullptr, 0, nullptr}};
+PyMethodDef inert_methods[] = {
+    {"may_install", NotHere, METH_NOARGS, nullptr},
+    {"install", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(DoNothing)),
+     METH_VARARGS | METH_KEYWORDS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
 PyModuleDef_Slot inert_slots[] = {
 #if PY_VERSION_HEX >= 0x030c0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},

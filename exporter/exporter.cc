@@ -22,10 +22,10 @@ Exporter& Exporter::Instance() {
 }
 
 bool Exporter::Start(const Settings& settings, std::span<Collector* const> collectors,
-                     char* error) {
+                     std::span<SlowCollector* const> slow_collectors, char* error) {
   Lock lock(lifecycle_);
   if (started_) return true;
-  sampler_.Configure(settings, collectors);
+  sampler_.Configure(settings, collectors, slow_collectors);
   if (!thread_.Start()) {
     snprintf(error, 200, "no thread could be started: off");
     return false;

@@ -26,6 +26,9 @@ constexpr Nanoseconds kLongestServePause = kSecond;
 // What lasts shorter (a leader on its way out, a moment of load) is not worth a line.
 constexpr Nanoseconds kTroublePatience = 2 * kSecond;
 
+// How long a walk gives way to others each time.
+constexpr Nanoseconds kRest = 50 * kMicrosecond;
+
 // Less than this between two looks is the noise of reading clocks one after the other.
 constexpr double kIdleCpuSeconds = 20e-6;
 
@@ -40,16 +43,19 @@ uint64_t RandomNonce() {
 
 }  // namespace
 
-void Sampler::Configure(const Settings& settings,
-                        std::span<Collector* const> collectors) {
+void Sampler::Configure(const Settings& settings, std::span<Collector* const> collectors,
+                        std::span<SlowCollector* const> slow_collectors) {
   settings_ = settings;
   for (Collector* collector : collectors) collectors_[collector_count_++] = collector;
+  for (SlowCollector* collector : slow_collectors) {
+    slow_collectors_[slow_collector_count_++] = collector;
+  }
   sample_.identity = settings.identity;
   sample_.identity.nonce = RandomNonce();
   sample_.identity.pid = getpid();
   sample_.identity.parent_pid = getppid();
   Nanoseconds now = Now();
-  next_beat_ = now + kFirstBeat;
+  next_beat_ = next_slow_beat_ = now + kFirstBeat;
   MembershipName name{geteuid(), {}};
   snprintf(name.address, sizeof name.address, "%s:%u", settings.listen.host,
            settings.listen.port);
@@ -68,11 +74,11 @@ void Sampler::BecomeChild() {
   for (CollectorStatus& status : sample_.collectors) status = CollectorStatus{};
   sample_.process = ProcessSample{};
   sample_.timestamp_seconds = 0;
-  application_cpu_seconds_ = -1;
+  application_cpu_seconds_ = slow_application_cpu_seconds_ = -1;
   ended_cpu_seconds_ = 0;
   reported_ = 0;
   reported_port_ = false;
-  next_beat_ = now + kFirstBeat;
+  next_beat_ = next_slow_beat_ = now + kFirstBeat;
   server_.Forget();
   membership_.BecomeChild(identity.nonce, now);
 }
@@ -81,7 +87,11 @@ void Sampler::Run() {
   if (OwnDescriptors() == DescriptorTable::kOwn) LogFromOwnTable();
   wake_ = OpenWakeDescriptor();
   membership_.Open(Now());
-  while (!stop_) Turn();
+  while (!stop_) {
+    Turn(std::min(NextDue(), next_slow_beat_));
+    Nanoseconds now = Now();
+    if (!stop_ && now >= next_slow_beat_) SlowBeat(now);
+  }
   server_.Stop();
   sample_.identity.serving = false;
   membership_.Close();
@@ -89,9 +99,10 @@ void Sampler::Run() {
   ended_cpu_seconds_ += Seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void Sampler::Turn() {
+// Waits until then at the latest, and does what is due but the slow beat.
+void Sampler::Turn(Nanoseconds until) {
   int watched = membership_.Watch(watched_ + 1, Now());
-  Wait(NextDue(), watched);
+  Wait(until, watched);
   if (stop_) return;
   Nanoseconds now = Now();
   membership_.Handle(watched_ + 1, watched, now);
@@ -103,6 +114,11 @@ void Sampler::Turn() {
              membership_.reason() != Reason::kNoSlot) {
     Publish(now);
   }
+}
+
+bool Sampler::Rest() noexcept {
+  if (!stop_) Turn(Now() + kRest);
+  return !stop_;
 }
 
 Nanoseconds Sampler::NextDue() const {
@@ -166,7 +182,7 @@ void Sampler::ReportMembership(Nanoseconds now) {
 }
 
 void Sampler::Beat(Nanoseconds now) {
-  Look(Idle());
+  Look(Idle(application_cpu_seconds_));
   sample_.timestamp_seconds = Seconds(CLOCK_REALTIME);
   if (stop_) return;
   Publish(now);
@@ -174,11 +190,12 @@ void Sampler::Beat(Nanoseconds now) {
   if (next_beat_ < now) next_beat_ = now + settings_.interval;
 }
 
-bool Sampler::Idle() {
+// Whether the application did nothing since `seen`, its CPU time when it was last looked
+// at.
+bool Sampler::Idle(double& seen) {
   double used = Seconds(CLOCK_PROCESS_CPUTIME_ID) - OwnCpuSeconds();
-  bool idle =
-      application_cpu_seconds_ >= 0 && used - application_cpu_seconds_ < kIdleCpuSeconds;
-  if (!idle) application_cpu_seconds_ = used;
+  bool idle = seen >= 0 && used - seen < kIdleCpuSeconds;
+  if (!idle) seen = used;
   return idle;
 }
 
@@ -191,10 +208,37 @@ void Sampler::Look(bool idle) {
 
 void Sampler::RunCollector(Collector& collector) {
   Nanoseconds start = Now();
-  Reason reason = collector.Collect(sample_, stop_);
+  Note(collector.id(), collector.Collect(sample_, stop_), start);
+}
+
+// A pass that a fork cut short is made anew, soon.
+void Sampler::SlowBeat(Nanoseconds now) {
+  double cpu = Seconds(CLOCK_THREAD_CPUTIME_ID);
+  if (!Idle(slow_application_cpu_seconds_)) {
+    for (int i = 0; i < slow_collector_count_ && !stop_; ++i) {
+      RunSlowCollector(*slow_collectors_[i]);
+    }
+  }
+  if (stop_) {
+    slow_application_cpu_seconds_ = -1;
+    next_slow_beat_ = now + settings_.interval;
+    return;
+  }
+  double used = Seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+  auto stretched = static_cast<Nanoseconds>(used / kSlowCpuShare * kSecond);
+  next_slow_beat_ = now + std::max(settings_.slow_interval, stretched);
+  Publish(Now());
+}
+
+void Sampler::RunSlowCollector(SlowCollector& collector) {
+  Nanoseconds start = Now();
+  Note(collector.id(), collector.Collect(sample_, *this), start);
+}
+
+void Sampler::Note(CollectorId id, Reason reason, Nanoseconds start) {
   // Cut short by a fork: the last figures stand until the next beat.
   if (stop_ && reason != Reason::kNone) return;
-  CollectorStatus& status = sample_.status(collector.id());
+  CollectorStatus& status = sample_.status(id);
   status.reason = reason;
   status.duration_seconds = static_cast<double>(Now() - start) / kSecond;
   if (reason == Reason::kNone) status.timestamp_seconds = Seconds(CLOCK_REALTIME);

@@ -21,15 +21,20 @@ namespace pymalloc_exporter {
 
 inline constexpr int kMostCollectors = 16;
 
+// Of one core, what slow collectors may use: their beat is stretched to keep to it.
+inline constexpr double kSlowCpuShare = 0.005;
+
 struct Settings {
   ListenAddress listen;
   Nanoseconds interval;
+  Nanoseconds slow_interval;
   Identity identity;  // app, implementation, version, detail
 };
 
-class Sampler {
+class Sampler final : private Pace {
  public:
-  void Configure(const Settings& settings, std::span<Collector* const> collectors);
+  void Configure(const Settings& settings, std::span<Collector* const> collectors,
+                 std::span<SlowCollector* const> slow_collectors);
 
   // The thread's body: returns soon after stop() was set (and the thread woken).
   void Run();
@@ -40,14 +45,18 @@ class Sampler {
   void SetGoodbye(bool goodbye) { membership_.SetGoodbye(goodbye); }
 
  private:
-  void Turn();
+  bool Rest() noexcept override;
+  void Turn(Nanoseconds until);
   void Wait(Nanoseconds until, int watched);
   Nanoseconds NextDue() const;
   void Serve(Nanoseconds now);
   void Beat(Nanoseconds now);
   void Look(bool idle);
   void RunCollector(Collector& collector);
-  bool Idle();
+  void SlowBeat(Nanoseconds now);
+  void RunSlowCollector(SlowCollector& collector);
+  void Note(CollectorId id, Reason reason, Nanoseconds start);
+  bool Idle(double& seen);
   double OwnCpuSeconds() const;
   void Publish(Nanoseconds now);
   void ReportMembership(Nanoseconds now);
@@ -55,6 +64,8 @@ class Sampler {
   Settings settings_{};
   Collector* collectors_[kMostCollectors] = {};
   int collector_count_ = 0;
+  SlowCollector* slow_collectors_[kMostCollectors] = {};
+  int slow_collector_count_ = 0;
   StopFlag stop_{false};
 
   Membership membership_;
@@ -64,6 +75,7 @@ class Sampler {
   int wake_ = -1;
 
   Nanoseconds next_beat_ = 0;
+  Nanoseconds next_slow_beat_ = 0;
   Nanoseconds next_serve_ = 0;
   Nanoseconds serve_pause_ = 0;
   Nanoseconds port_missed_since_ = 0;
@@ -71,8 +83,9 @@ class Sampler {
   Reason trouble_ = Reason::kNone;
   uint32_t reported_ = 0;  // a bit a reason: each is one line in a process' life
   bool reported_port_ = false;
-  double application_cpu_seconds_ = -1;  // at the last look
-  double ended_cpu_seconds_ = 0;         // of our threads that were stopped
+  double application_cpu_seconds_ = -1;       // at the last look
+  double slow_application_cpu_seconds_ = -1;  // at the last slow look
+  double ended_cpu_seconds_ = 0;              // of our threads that were stopped
 };
 
 }  // namespace pymalloc_exporter

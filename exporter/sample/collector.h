@@ -1,4 +1,7 @@
 // One way of reading memory. A collector a file; the sampler times and guards each.
+//
+// Two kinds: what is read at every beat in next to no time, and what walks the whole
+// process on a beat of its own, piece by piece.
 
 #pragma once
 
@@ -26,6 +29,34 @@ class Collector {
   // Runs on the sampler's thread: without the GIL, without malloc, with no system call or
   // walk longer than 0.2 ms, and without ever waiting for the application. Never throws.
   virtual Reason Collect(Sample& sample, const StopFlag& stop) noexcept = 0;
+};
+
+// How a long walk gives way. The sampler's thread has a place among other processes to
+// keep, and a reader that comes straight back starves the application's mmap and malloc.
+class Pace {
+ public:
+  virtual ~Pace() = default;
+
+  // Rests for some 50 microseconds, and does what has become due meanwhile: others are
+  // answered, the fast collectors run. False when the walk has to end now (a fork waits):
+  // return kInconsistent, which makes the run count as not made.
+  // REQUIRES: the caller reads no arena (ArenaRegistry::BeginRead) at that moment.
+  virtual bool Rest() noexcept = 0;
+};
+
+class SlowCollector {
+ public:
+  virtual ~SlowCollector() = default;
+
+  virtual CollectorId id() const = 0;
+
+  // Fills its part of `sample`, at the very end, and returns kNone, or returns why it
+  // could not; then its part of the last sample stands.
+  // Runs on the sampler's thread under the same terms as Collector::Collect, with no more
+  // than 0.2 ms between two calls of pace.Rest(). Slow collectors run one after the other
+  // in the order in which they were registered. Their CPU time is what the slow beat is
+  // stretched by.
+  virtual Reason Collect(Sample& sample, Pace& pace) noexcept = 0;
 };
 
 }  // namespace pymalloc_exporter

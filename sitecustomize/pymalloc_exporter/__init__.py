@@ -36,25 +36,31 @@ def install(
     listen: str = "127.0.0.1:9512",
     app: "str | None" = None,
     interval: float = 5.0,
+    slow_interval: float = 60.0,
     detail: str = "default",
 ) -> None:
     """Start to sample this process and to take part in the endpoint ``listen``.
 
-    ``interval`` is in seconds, ``app`` defaults to the name of the program, ``detail`` is
+    ``interval`` and ``slow_interval`` (for what walks the whole process) are in seconds, ``app`` defaults to the name of the program, ``detail`` is
     ``"default"`` or ``"full"``. Does nothing where the exporter runs already, in
     sub-interpreters, and where ``listen`` is ``"off"``. Raises ValueError for a bad argument,
     ImportError where it was not built for this interpreter, RuntimeError if it cannot start.
     """
     from pymalloc_exporter import config
 
-    given = {"LISTEN": listen, "INTERVAL": interval, "DETAIL": detail}
+    given = {
+        "LISTEN": listen,
+        "INTERVAL": interval,
+        "SLOW_INTERVAL": slow_interval,
+        "DETAIL": detail,
+    }
     if app is not None:
         given["APP"] = app
     settings = config.complete(
         {name: config.parse(name, str(value), name.lower()) for name, value in given.items()}
     )
     if settings is not None:
-        _load_native().install(*settings)
+        _load_native().install(**settings)
 
 
 def start_from_environment(log: "Callable[[str], None]") -> None:
@@ -72,4 +78,4 @@ def start_from_environment(log: "Callable[[str], None]") -> None:
     for complaint in complaints:
         log(complaint)
     if settings is not None:
-        native.install(*settings)
+        native.install(**settings)

@@ -62,6 +62,11 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--listen", metavar="HOST:PORT", help=f"default: {config.DEFAULT_LISTEN}")
     run.add_argument("--app", metavar="NAME", help="label of all series; default: the command's")
     run.add_argument("--interval", metavar="SECONDS", help=f"default: {config.DEFAULT_INTERVAL:g}")
+    run.add_argument(
+        "--slow-interval",
+        metavar="SECONDS",
+        help=f"of what walks the whole process; default: {config.DEFAULT_SLOW_INTERVAL:g}",
+    )
     run.add_argument("--detail", metavar="default|full", help="full adds series a size class")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     commands.add_parser("path", help="print the folder to put on PYTHONPATH")
@@ -90,7 +95,7 @@ def setting(name: str, flag: str | None, given: str | None, default: str | None)
     ValueError with one line if it is not allowed.
     """
     if flag is not None:
-        config.parse(name, flag, "--" + name.lower())
+        config.parse(name, flag, "--" + name.lower().replace("_", "-"))
         return flag
     if given:
         config.parse(name, given, config.PREFIX + name)

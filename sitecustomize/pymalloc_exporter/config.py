@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Optional
 
-    # host, port, app, interval, detail: the arguments of the native install().
-    Settings = tuple[str, int, str, float, str]
+    Settings = dict[str, Any]  # the arguments of the native install(), by name
 
 PREFIX = "PYMALLOC_EXPORTER_"
 DEFAULT_LISTEN = "127.0.0.1:9512"
 DEFAULT_INTERVAL = 5.0
+DEFAULT_SLOW_INTERVAL = 60.0
 DEFAULT_DETAIL = "default"
 
 MOST_APP_BYTES = 63
@@ -94,6 +94,11 @@ SETTINGS: "dict[str, tuple[Callable[[str], Any], str, str]]" = {
     ),
     "APP": (parse_app, f"1 to {MOST_APP_BYTES} bytes of printable text", "named by its program"),
     "INTERVAL": (parse_interval, "seconds from 0.001 to 3600", f"using {DEFAULT_INTERVAL:g}"),
+    "SLOW_INTERVAL": (
+        parse_interval,
+        "seconds from 0.001 to 3600",
+        f"using {DEFAULT_SLOW_INTERVAL:g}",
+    ),
     "DETAIL": (parse_detail, "default or full", f"using {DEFAULT_DETAIL}"),
 }
 
@@ -175,12 +180,14 @@ def complete(values: "Mapping[str, Any]") -> "Optional[Settings]":
     address = values.get("LISTEN")
     if address is None:
         return None
-    return (
-        *address,
-        values.get("APP") or own_app(),
-        values.get("INTERVAL", DEFAULT_INTERVAL),
-        values.get("DETAIL", DEFAULT_DETAIL),
-    )
+    return {
+        "host": address[0],
+        "port": address[1],
+        "app": values.get("APP") or own_app(),
+        "interval": values.get("INTERVAL", DEFAULT_INTERVAL),
+        "slow_interval": values.get("SLOW_INTERVAL", DEFAULT_SLOW_INTERVAL),
+        "detail": values.get("DETAIL", DEFAULT_DETAIL),
+    }
 
 
 def _unknown(variable: str) -> str:

@@ -108,7 +108,8 @@ def test_refuses_a_foreign_allocator_that_was_there_before(free_port):
     code = FOREIGN + (
         "ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(foreign))\n"
         "from pymalloc_exporter import _native\n"
-        f"_native.install('127.0.0.1', {free_port}, 'x', 0.1, 'full')\n"
+        f"_native.install(host='127.0.0.1', port={free_port}, app='x', interval=0.1, "
+        "slow_interval=60.0, detail='full')\n"
     )
     with Program(code + WAIT, free_port, PYMALLOC_EXPORTER_LISTEN="off") as program:
         assert program.reason("pymalloc") == "foreign_arena_allocator"

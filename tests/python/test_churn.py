@@ -11,7 +11,8 @@ PROGRAM = """
 import random, sys, threading, time
 from pymalloc_exporter import _native
 
-_native.install("127.0.0.1", {port}, "churn", 0.001, "full")
+_native.install(host="127.0.0.1", port={port}, app="churn", interval=0.001,
+                slow_interval=0.001, detail="full")
 end = time.monotonic() + {seconds}
 
 def churn(seed):

@@ -10,6 +10,14 @@ from pymalloc_exporter import config
 from starting import BOOTSTRAP, PACKAGE, environment, python
 
 LISTEN = {"PYMALLOC_EXPORTER_LISTEN": "127.0.0.1:9512", "PYMALLOC_EXPORTER_APP": "shop"}
+DEFAULTS = {
+    "host": "127.0.0.1",
+    "port": 9512,
+    "app": "shop",
+    "interval": 5.0,
+    "slow_interval": 60.0,
+    "detail": "default",
+}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +54,7 @@ BAD = (
         ("INTERVAL", text, "0.001 to 3600")
         for text in ("", "0", "-1", "0.0009", "3600.1", "nan", "inf", "5s", "1e999", "five")
     ),
+    *(("SLOW_INTERVAL", text, "0.001 to 3600") for text in ("", "0", "3600.1", "nan")),
     *(("DETAIL", text, "default or full") for text in ("", "Full", "default ", "all")),
 )
 
@@ -77,8 +86,13 @@ def test_interval(text, seconds):
 
 
 def test_environment_gives_the_arguments_of_install():
-    given = {**LISTEN, "PYMALLOC_EXPORTER_INTERVAL": "0.5", "PYMALLOC_EXPORTER_DETAIL": "full"}
-    settings = ("127.0.0.1", 9512, "shop", 0.5, "full")
+    given = {
+        **LISTEN,
+        "PYMALLOC_EXPORTER_INTERVAL": "0.5",
+        "PYMALLOC_EXPORTER_SLOW_INTERVAL": "90",
+        "PYMALLOC_EXPORTER_DETAIL": "full",
+    }
+    settings = {**DEFAULTS, "interval": 0.5, "slow_interval": 90.0, "detail": "full"}
     assert config.from_environment(given) == (settings, [])
 
 
@@ -86,8 +100,7 @@ def test_environment_gives_the_arguments_of_install():
     "empty", [{}, {"PYMALLOC_EXPORTER_INTERVAL": "", "PYMALLOC_EXPORTER_DETAIL": ""}]
 )
 def test_what_is_not_given_or_empty_is_at_its_default(empty):
-    settings = ("127.0.0.1", 9512, "shop", 5.0, "default")
-    assert config.from_environment({**LISTEN, **empty}) == (settings, [])
+    assert config.from_environment({**LISTEN, **empty}) == (DEFAULTS, [])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +114,7 @@ def test_what_is_not_given_or_empty_is_at_its_default(empty):
 def test_bad_value_in_the_environment_leaves_the_default(name, text, instead):
     settings, (line,) = config.from_environment({**LISTEN, f"PYMALLOC_EXPORTER_{name}": text})
     app = config.own_app() if name == "APP" else "shop"
-    assert settings == ("127.0.0.1", 9512, app, 5.0, "default")
+    assert settings == {**DEFAULTS, "app": app}
     assert line.startswith(f"PYMALLOC_EXPORTER_{name}: {text!r}")
     assert line.endswith(f"; {instead}")
 

@@ -58,7 +58,8 @@ PROGRAM = """
 import sys
 from pymalloc_exporter import _native
 
-_native.install("127.0.0.1", {port}, "exactness", 3600.0, "full")
+_native.install(host="127.0.0.1", port={port}, app="exactness", interval=3600.0,
+                slow_interval=3600.0, detail="full")
 
 def check():
     both = _native.compare()
