@@ -74,7 +74,7 @@ void Sampler::BecomeChild() {
   for (CollectorStatus& status : sample_.collectors) status = CollectorStatus{};
   sample_.process = ProcessSample{};
   sample_.timestamp_seconds = 0;
-  application_cpu_seconds_ = slow_application_cpu_seconds_ = -1;
+  activity_ = slow_activity_ = {};
   ended_cpu_seconds_ = 0;
   reported_ = 0;
   reported_port_ = false;
@@ -182,7 +182,7 @@ void Sampler::ReportMembership(Nanoseconds now) {
 }
 
 void Sampler::Beat(Nanoseconds now) {
-  Look(Idle(application_cpu_seconds_));
+  Look(activity_.Ceased(ApplicationCpuSeconds()));
   sample_.timestamp_seconds = Seconds(CLOCK_REALTIME);
   if (stop_) return;
   Publish(now);
@@ -190,13 +190,14 @@ void Sampler::Beat(Nanoseconds now) {
   if (next_beat_ < now) next_beat_ = now + settings_.interval;
 }
 
-// Whether the application did nothing since `seen`, its CPU time when it was last looked
-// at.
-bool Sampler::Idle(double& seen) {
-  double used = Seconds(CLOCK_PROCESS_CPUTIME_ID) - OwnCpuSeconds();
-  bool idle = seen >= 0 && used - seen < kIdleCpuSeconds;
-  if (!idle) seen = used;
-  return idle;
+// The first time that nothing was done is looked at, too: the look before may have been
+// in the middle of the last that was.
+bool Sampler::Activity::Ceased(double cpu_seconds) {
+  bool idle = seen_ >= 0 && cpu_seconds - seen_ < kIdleCpuSeconds;
+  bool ceased = idle && idle_before_;
+  idle_before_ = idle;
+  if (!idle) seen_ = cpu_seconds;
+  return ceased;
 }
 
 // The figures of an idle process are as good as new.
@@ -214,13 +215,13 @@ void Sampler::RunCollector(Collector& collector) {
 // A pass that a fork cut short is made anew, soon.
 void Sampler::SlowBeat(Nanoseconds now) {
   double cpu = Seconds(CLOCK_THREAD_CPUTIME_ID);
-  if (!Idle(slow_application_cpu_seconds_)) {
+  if (!slow_activity_.Ceased(ApplicationCpuSeconds())) {
     for (int i = 0; i < slow_collector_count_ && !stop_; ++i) {
       RunSlowCollector(*slow_collectors_[i]);
     }
   }
   if (stop_) {
-    slow_application_cpu_seconds_ = -1;
+    slow_activity_ = {};
     next_slow_beat_ = now + settings_.interval;
     return;
   }
@@ -246,6 +247,10 @@ void Sampler::Note(CollectorId id, Reason reason, Nanoseconds start) {
 
 double Sampler::OwnCpuSeconds() const {
   return ended_cpu_seconds_ + Seconds(CLOCK_THREAD_CPUTIME_ID) + server_.cpu_seconds();
+}
+
+double Sampler::ApplicationCpuSeconds() const {
+  return Seconds(CLOCK_PROCESS_CPUTIME_ID) - OwnCpuSeconds();
 }
 
 void Sampler::Publish(Nanoseconds now) {

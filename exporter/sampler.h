@@ -45,6 +45,17 @@ class Sampler final : private Pace {
   void SetGoodbye(bool goodbye) { membership_.SetGoodbye(goodbye); }
 
  private:
+  // What the application did since it was last looked at.
+  class Activity {
+   public:
+    // Whether its figures still hold, given the CPU time that it has used so far.
+    bool Ceased(double cpu_seconds);
+
+   private:
+    double seen_ = -1;
+    bool idle_before_ = false;
+  };
+
   bool Rest() noexcept override;
   void Turn(Nanoseconds until);
   void Wait(Nanoseconds until, int watched);
@@ -56,8 +67,8 @@ class Sampler final : private Pace {
   void SlowBeat(Nanoseconds now);
   void RunSlowCollector(SlowCollector& collector);
   void Note(CollectorId id, Reason reason, Nanoseconds start);
-  bool Idle(double& seen);
   double OwnCpuSeconds() const;
+  double ApplicationCpuSeconds() const;
   void Publish(Nanoseconds now);
   void ReportMembership(Nanoseconds now);
 
@@ -83,9 +94,9 @@ class Sampler final : private Pace {
   Reason trouble_ = Reason::kNone;
   uint32_t reported_ = 0;  // a bit a reason: each is one line in a process' life
   bool reported_port_ = false;
-  double application_cpu_seconds_ = -1;       // at the last look
-  double slow_application_cpu_seconds_ = -1;  // at the last slow look
-  double ended_cpu_seconds_ = 0;              // of our threads that were stopped
+  Activity activity_;
+  Activity slow_activity_;
+  double ended_cpu_seconds_ = 0;  // of our threads that were stopped
 };
 
 }  // namespace pymalloc_exporter
