@@ -6,6 +6,8 @@ PYTHONS ?= $(shell tests/tools/find_interpreters)
 PYTHON ?= $(lastword $(shell tests/tools/find_interpreters))
 DEMO_SECONDS ?=
 JOBS ?= $(shell nproc)
+# Groups of figures for bench and bench-compare: all, unless given.
+FIGURES ?=
 
 BUILD := build
 TOOLS := $(BUILD)/venvs/tools
@@ -13,7 +15,7 @@ PACKAGE := $(BUILD)/package
 RUN := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-matrix demo bench wheel lint format clean
+.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-matrix demo bench bench-compare wheel lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
@@ -59,9 +61,17 @@ demo: setup ## gunicorn with 4 workers under a load; ends with Ctrl-C or after D
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
 	@DEMO_SECONDS=$(DEMO_SECONDS) $(BUILD)/venvs/demo/bin/python tests/demo/run
 
-bench: build ## what it costs, as ratios measured in one run
-	@$(RUN)/make_venv $(BUILD)/venvs/bench $(PYTHON) tests/bench/requirements.txt
-	@PYTHONPATH=$(CURDIR)/$(PACKAGE) $(BUILD)/venvs/bench/bin/python -m tests.bench $(BUILD)/cmake
+BENCH := $(BUILD)/venvs/bench
+
+bench: build ## what it costs, as ratios measured in one run (FIGURES="walk startup")
+	@$(RUN)/make_venv $(BENCH) $(PYTHON) tests/bench/requirements.txt
+	@PYTHONPATH=$(CURDIR)/$(PACKAGE) $(BENCH)/bin/python -m tests.bench $(BUILD)/cmake $(FIGURES)
+
+bench-compare: build ## the same, against BASE=COMMIT, in pairs
+	@[ -n "$(BASE)" ] || { echo "make bench-compare BASE=COMMIT [FIGURES=...]" >&2; exit 2; }
+	@$(RUN)/make_venv $(BENCH) $(PYTHON) tests/bench/requirements.txt
+	@base=$$($(RUN)/build_base $(BASE) $(PYTHON)) && PYTHONPATH=$(CURDIR)/$(PACKAGE) \
+	  $(BENCH)/bin/python -m tests.bench.compare "$(CURDIR)/$$base" $(CURDIR)/$(BUILD) $(FIGURES)
 
 wheel: setup ## a wheel for the default interpreter, into dist/
 	@$(TOOLS)/bin/python -m pip wheel --no-deps --wheel-dir dist .

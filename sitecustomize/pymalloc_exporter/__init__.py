@@ -41,10 +41,11 @@ def install(
 ) -> None:
     """Start to sample this process and to take part in the endpoint ``listen``.
 
-    ``interval`` and ``slow_interval`` (for what walks the whole process) are in seconds, ``app`` defaults to the name of the program, ``detail`` is
-    ``"default"`` or ``"full"``. Does nothing where the exporter runs already, in
-    sub-interpreters, and where ``listen`` is ``"off"``. Raises ValueError for a bad argument,
-    ImportError where it was not built for this interpreter, RuntimeError if it cannot start.
+    ``interval`` and ``slow_interval`` (for what walks the whole process) are in seconds,
+    ``app`` defaults to the name of the program, ``detail`` is ``"default"`` or ``"full"``. Does
+    nothing where the exporter runs already, in sub-interpreters, and where ``listen`` is
+    ``"off"``. Raises ValueError for a bad argument, ImportError where it was not built for this
+    interpreter, RuntimeError if it cannot start.
     """
     from pymalloc_exporter import config
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from tests.bench.common import (
     Figure,
+    Row,
     bare_environment,
     exporter_environment,
     free_port,
     median,
     run,
+    run_bench,
 )
 
 PAIRS = 5
 DROPS = 4000
+BESIDE = Row("the application's arena frees beside a sampler at 1 kHz, p99.9", "µs more", most=200)
+HOOK = Row("an arena's free by our hook, against a bare munmap, p99.9", "µs more")
+ROWS = [BESIDE, HOOK]
 
 # Blocks of 512 bytes, 1984 of them to an arena: each drop empties one arena or two. The
 # pause outlasts the first second of a process, in which it is not sampled.
@@ -52,20 +56,15 @@ def _application() -> Figure:
     pairs = [(_percentile_999(bare, 0), _percentile_999(loaded, port)) for _ in range(PAIRS)]
     differences = sorted(beside - alone for alone, beside in pairs)
     added = median(differences)
-    alone, beside = (median(column) for column in zip(*pairs))
-    measured = (
-        f"{added:+.0f} µs (pairs {differences[0]:+.0f} to {differences[-1]:+.0f}; "
-        f"{alone:.0f} without, {beside:.0f} with)"
-    )
-    name = "arena free, p99.9, sampler at 1 kHz"
-    return Figure(name, measured, "at most 200 µs more", added <= 200)
+    alone = median(pair[0] for pair in pairs)
+    spread = f"pairs {differences[0]:+.0f} to {differences[-1]:+.0f}; {alone:.0f} without"
+    return BESIDE.at(added, spread, digits=0)
 
 
 def _hook(programs: Path) -> Figure:
-    output = subprocess.check_output([programs / "arena_free_bench"], text=True, timeout=120)
-    bare, hook, beside = (float(word) for word in output.split())
-    measured = f"munmap {bare:.1f}, our hook {hook:.1f}, beside a walk {beside:.1f} µs"
-    return Figure("of that, the hook alone, p99.9", measured, "", None)
+    bare, hook, beside = run_bench(programs, "arena_free_bench")
+    walk = f"{bare:.1f} by munmap; {beside - bare:+.1f} beside a walk"
+    return HOOK.at(hook - bare, walk)
 
 
 def measure(programs: Path) -> list[Figure]:

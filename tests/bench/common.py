@@ -1,4 +1,4 @@
-"""What the figures share: environments, processes, medians."""
+"""What the figures share: rows of the table, environments, processes, medians."""
 
 from __future__ import annotations
 
@@ -15,14 +15,38 @@ import pymalloc_exporter
 BOOTSTRAP = Path(pymalloc_exporter.__file__).parent / "bootstrap"
 
 
-@dataclass
-class Figure:
-    """One row of the table. `met` is None where there is no goal."""
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: its name, as the README has it, and its goal, if there is one."""
 
     name: str
-    measured: str
-    goal: str
-    met: bool | None
+    unit: str
+    most: float | None = None
+    least: float | None = None
+
+    @property
+    def goal(self) -> str:
+        if self.most is not None:
+            return f"at most {self.most:g} {self.unit}"
+        return "" if self.least is None else f"at least {self.least:g} {self.unit}"
+
+    def at(self, value: float, detail: str = "", digits: int = 1) -> Figure:
+        text = f"{value:.{digits}f} {self.unit}" + (f" ({detail})" if detail else "")
+        return Figure(self, value, text)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A row as it was measured: a ratio or a difference of things measured in one run."""
+
+    row: Row
+    value: float
+    text: str
+
+    @property
+    def met(self) -> bool:
+        low, high = self.row.least, self.row.most
+        return (low is None or self.value >= low) and (high is None or self.value <= high)
 
 
 def bare_environment() -> dict[str, str]:
@@ -50,6 +74,7 @@ def free_port() -> int:
 
 
 def run(program: str, environment: dict[str, str], *arguments: str) -> str:
+    """What a Python program prints."""
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         env=environment,
@@ -59,6 +84,12 @@ def run(program: str, environment: dict[str, str], *arguments: str) -> str:
         timeout=180,
     )
     return done.stdout
+
+
+def run_bench(programs: Path, name: str) -> list[float]:
+    """The numbers that a compiled benchmark prints."""
+    output = subprocess.check_output([programs / name], text=True, timeout=180)
+    return [float(word) for word in output.split()]
 
 
 def percentile(values: list[float], share: float) -> float:

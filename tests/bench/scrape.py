@@ -8,9 +8,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.common import Figure, bare_environment, run
+from tests.bench.common import Figure, Row, bare_environment, run, run_bench
 
 PROCESSES = 64
+SCRAPE = Row(
+    "CPU of a scrape of 64 workers, against prometheus_client's multiprocess mode",
+    "times less",
+    least=20,
+)
+TEXT = Row("CPU of that scrape's text, against prometheus-cpp's serializer", "times less")
+ROWS = [SCRAPE, TEXT]
 
 # One process' share of the series, as an application would keep them.
 WRITER = """
@@ -52,15 +59,8 @@ def _prometheus_client(series: int) -> tuple[int, float]:
 
 
 def measure(programs: Path) -> list[Figure]:
-    output = subprocess.check_output([programs / "scrape_bench"], text=True, timeout=120)
-    series, ours, text, their_text = (float(word) for word in output.split())
+    series, ours, text, their_text = run_bench(programs, "scrape_bench")
     lines, theirs = _prometheus_client(int(series))
+    sizes = f"{ours / 1000:.2f} ms for {series:.0f} series, {theirs / 1000:.1f} ms for {lines}"
     ratio = (theirs / lines) / (ours / series)
-    measured = (
-        f"{ratio:.0f} times less ({ours / 1000:.2f} ms for {series:.0f} series; "
-        f"{theirs / 1000:.1f} ms for {lines})"
-    )
-    return [
-        Figure("scrape CPU, prometheus_client / ours", measured, "at least 20 times", ratio >= 20),
-        Figure("text, prometheus-cpp's / ours", f"{their_text / text:.1f} times less", "", None),
-    ]
+    return [SCRAPE.at(ratio, sizes, digits=0), TEXT.at(their_text / text)]
