@@ -215,8 +215,8 @@ Reason ProveGc(PyObject* gc) {
 
 Reason InstallGc() {
   if (Layout().free_threaded) return Reason::kFreeThreaded;
-  auto stats = reinterpret_cast<uintptr_t>(PyInterpreterState_Main()) +
-               Layout().gc_stats.offset;
+  auto stats =
+      reinterpret_cast<uintptr_t>(PyInterpreterState_Main()) + Layout().gc_stats.offset;
   if (Layout().gc_stats.indirect) stats = *reinterpret_cast<const uintptr_t*>(stats);
   Gc().Begin(Layout().gc_stats, stats);
   PyObject* modules = PyImport_GetModuleDict();

@@ -23,9 +23,9 @@ enum PymallocExporterForkCount {
   kCountedAfterHooks   /* 3.13: after them, when os.fork() returns */
 };
 
-/* Where the garbage collector counts. Of each generation there are one or more entries, the
- * latest of which holds the totals: three Py_ssize_t in a row, collections, collected,
- * uncollectable. */
+/* Where the garbage collector counts. Of each generation there are one or more entries,
+ * the latest of which holds the totals: three Py_ssize_t in a row, collections,
+ * collected, uncollectable. */
 struct PymallocExporterGcStats {
   size_t offset; /* in PyInterpreterState */
   int indirect;  /* a pointer stands there */

@@ -102,7 +102,8 @@ TEST_F(ArenaRegistryTest, NothingIsFreedUnderItsReader) {
       }
     });
   }
-  for (int walk = 0; walk < 2000; ++walk) {
+  // On a busy machine it may take a while until a free meets a reader.
+  for (int walk = 0; walk < 2000 || (handed_over == 0 && walk < 2'000'000); ++walk) {
     registry_.ForEach([&](ArenaRegistry::Cell& cell, uintptr_t entry) {
       uintptr_t base = ArenaRegistry::Base(entry);
       if (registry_.BeginRead(cell, base) != 0) {
