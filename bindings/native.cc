@@ -15,6 +15,7 @@
 #include "exporter/exporter.h"
 #include "exporter/system/cgroup.h"
 #include "exporter/system/process_status.h"
+#include "exporter/system/residency_collector.h"
 
 namespace py = pybind11;
 
@@ -53,10 +54,12 @@ Settings MakeSettings(const std::string& host, int port, const std::string& app,
 void Start(const Settings& settings) {
   static ProcessCollector& process = *new ProcessCollector;
   static CgroupCollector& cgroup = *new CgroupCollector;
+  static ResidencyCollector& residency = *new ResidencyCollector(Pymalloc());
   process.Calibrate();
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
+  SlowCollector* slow_collectors[] = {&residency};
   char error[200];
-  if (!Exporter::Instance().Start(settings, collectors, {}, error))
+  if (!Exporter::Instance().Start(settings, collectors, slow_collectors, error))
     throw std::runtime_error(error);
 }
 

@@ -9,6 +9,7 @@
 
 #include "exporter/system/clock.h"
 #include "exporter/system/descriptors.h"
+#include "exporter/system/own_memory.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -27,6 +28,7 @@ void* MakeStack() {
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
   if (stack == MAP_FAILED) return nullptr;
   mprotect(stack, kGuardBytes, PROT_NONE);
+  NoteOwnMemory(static_cast<char*>(stack) + kGuardBytes, kStackBytes);
   return stack;
 }
 

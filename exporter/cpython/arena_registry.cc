@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include "exporter/system/own_memory.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -27,6 +29,7 @@ Node* Child(std::atomic<Node*>& slot, bool create) {
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
   if (slot.compare_exchange_strong(node, static_cast<Node*>(memory))) {
+    NoteOwnMemory(memory, sizeof(Node));
     return static_cast<Node*>(memory);
   }
   munmap(memory, sizeof(Node));
@@ -52,6 +55,17 @@ uintptr_t ArenaRegistry::Find(uintptr_t base) const {
   const Cell* cell = const_cast<ArenaRegistry*>(this)->CellOf(base, false);
   uintptr_t entry = cell == nullptr ? 0 : cell->load();
   return Base(entry) == base ? entry : 0;
+}
+
+uintptr_t ArenaRegistry::Next(uintptr_t from, uintptr_t limit) const {
+  auto* self = const_cast<ArenaRegistry*>(this);
+  for (uintptr_t cell = from >> kCellBits << kCellBits; cell < limit;
+       cell += uintptr_t{1} << kCellBits) {
+    Cell* place = self->CellOf(cell, false);
+    uintptr_t entry = place == nullptr ? 0 : place->load();
+    if (Base(entry) >= from && Base(entry) < limit) return entry;
+  }
+  return 0;
 }
 
 uintptr_t ArenaRegistry::Remove(uintptr_t base) {

@@ -40,6 +40,9 @@ class ArenaRegistry {
   // The entry of `base`, 0 if there is none.
   uintptr_t Find(uintptr_t base) const;
 
+  // The first entry of [from, limit), which spans a few MiB at most; 0 if there is none.
+  uintptr_t Next(uintptr_t from, uintptr_t limit) const;
+
   // Forgets `base`; returns its last entry, 0 if it was not registered.
   uintptr_t Remove(uintptr_t base);
 

@@ -93,6 +93,20 @@ void PymallocCollector::End() {
   registry_.Clear();
 }
 
+AddressRange PymallocCollector::FindArena(uintptr_t address,
+                                          uintptr_t limit) const noexcept {
+  if (state_ == Reason::kInterpreterGone || !geometry_) return {0, 0};
+  uintptr_t bytes = geometry_->arena_bytes;
+  for (uintptr_t from = address - bytes + 1; from < limit;) {
+    uintptr_t entry = registry_.Next(from, limit);
+    if (entry == 0) break;
+    uintptr_t base = ArenaRegistry::Base(entry);
+    if ((entry & ArenaRegistry::kForeign) == 0) return {base, base + bytes};
+    from = base + 1;
+  }
+  return {0, 0};
+}
+
 // Whether the arena that is being read is one; looks where nobody has looked yet.
 bool PymallocCollector::Verify(ArenaRegistry::Cell& cell, uintptr_t entry) {
   if ((entry & kClassified) != 0) return (entry & ArenaRegistry::kVerified) != 0;

@@ -17,6 +17,7 @@
 #include "exporter/cpython/arena_registry.h"
 #include "exporter/cpython/pool_walk.h"
 #include "exporter/sample/collector.h"
+#include "exporter/system/residency_collector.h"
 
 namespace pymalloc_exporter {
 
@@ -36,12 +37,14 @@ struct ArenaHistory {
   uint64_t highwater;
 };
 
-class PymallocCollector final : public Collector {
+class PymallocCollector final : public Collector, public ArenaFinder {
  public:
   enum class Scope { kProcess, kMainInterpreter };
 
   CollectorId id() const override { return CollectorId::kPymalloc; }
   Reason Collect(Sample& sample, const StopFlag& stop) noexcept override;
+
+  AddressRange FindArena(uintptr_t address, uintptr_t limit) const noexcept override;
 
   // Behind the hook.
   void* OnAllocate(size_t bytes, bool main_interpreter);

@@ -28,6 +28,8 @@ enum class Metric {
   kResidentFile,
   kResidentShmem,
   kResidentPeak,
+  kResidentHuge,
+  kUnique,
   kSwap,
   kThreads,
   kPageFaults,

@@ -30,6 +30,13 @@ void AddMemory(const ProcessSample& process, FamilyBuilder& builder) {
   builder.Add(Metric::kSwap, Number(process.swap_bytes));
 }
 
+void AddResidency(const ResidencySample& residency, FamilyBuilder& builder) {
+  if (!residency.page_map) return;
+  builder.Add(Metric::kUnique, Number(residency.total().exclusive_bytes));
+  if (residency.huge_known)
+    builder.Add(Metric::kResidentHuge, Number(residency.huge_bytes));
+}
+
 void AddActivity(const ProcessSample& process, FamilyBuilder& builder) {
   builder.Add(Metric::kCpuSeconds, process.cpu_seconds);
   builder.Add(Metric::kStartTime, process.start_time_seconds);
@@ -60,6 +67,9 @@ void AddProcess(const LiveSample& live, FamilyBuilder& builder) {
   if (HasFigures(live.sample, CollectorId::kProcess)) {
     AddMemory(live.sample.process, builder);
     AddActivity(live.sample.process, builder);
+  }
+  if (HasFigures(live.sample, CollectorId::kResidency)) {
+    AddResidency(live.sample.residency, builder);
   }
   if (HasFigures(live.sample, CollectorId::kGc)) AddGc(live.sample.gc, builder);
 }

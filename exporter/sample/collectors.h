@@ -17,13 +17,14 @@ enum class CollectorId : uint8_t {
   kGc,
   kRegion,
   kFreeLists,
+  kResidency,
   kCount
 };
 
 inline constexpr int kCollectorCount = static_cast<int>(CollectorId::kCount);
 
 inline constexpr const char* kCollectorNames[kCollectorCount] = {
-    "process", "cgroup", "pymalloc", "gc", "region", "freelists"};
+    "process", "cgroup", "pymalloc", "gc", "region", "freelists", "residency"};
 
 // Why a collector is down. The fixed list behind the label `reason`.
 enum class Reason : uint8_t {

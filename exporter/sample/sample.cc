@@ -73,6 +73,7 @@ bool Valid(const Sample& sample) {
          std::all_of(sample.collectors.begin(), sample.collectors.end(), ValidStatus) &&
          ValidTime(sample.process.cpu_seconds) &&
          ValidTime(sample.process.start_time_seconds) &&
+         ValidBool(sample.residency.page_map) && ValidBool(sample.residency.huge_known) &&
          std::isfinite(sample.cgroup.pressure_stalled_seconds) && AddsUp(sample.pymalloc);
 }
 

@@ -13,12 +13,13 @@
 #include "exporter/sample/collectors.h"
 #include "exporter/sample/free_lists.h"
 #include "exporter/sample/malloc.h"
+#include "exporter/sample/residency.h"
 
 namespace pymalloc_exporter {
 
 // Raised with every change of Sample or of the region: processes with another layout keep
 // a region of their own.
-inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kLayoutVersion = 4;
 
 inline constexpr int kSizeClasses = 32;         // pymalloc's, 16 bytes apart
 inline constexpr int kSizeClassStepBytes = 16;  // size of class i is (i + 1) * 16
@@ -130,6 +131,7 @@ struct Sample {
   GcSample gc;
   FreeListSample free_lists;
   MallocSample malloc;
+  ResidencySample residency;
 
   CollectorStatus& status(CollectorId id) { return collectors[static_cast<int>(id)]; }
   const CollectorStatus& status(CollectorId id) const {

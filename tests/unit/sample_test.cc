@@ -54,6 +54,12 @@ TEST(Valid, RefusesPartsThatDoNotAddUp) {
   EXPECT_FALSE(Valid(sample));
 }
 
+TEST(Valid, RefusesTruthsThatAreNone) {
+  Sample sample = HealthySample();
+  *reinterpret_cast<unsigned char*>(&sample.residency.page_map) = 2;
+  EXPECT_FALSE(Valid(sample));
+}
+
 TEST(Valid, LooksAtRandomBytesWithoutHarm) {
   std::mt19937 random(1);
   for (int i = 0; i < 2000; ++i) {

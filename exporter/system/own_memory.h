@@ -1,0 +1,28 @@
+// Which mappings are the exporter's own, so that its memory is told from the
+// application's.
+//
+// Thread safety: any thread; no lock, no malloc, no GIL. Ranges are never forgotten: what
+// the exporter maps it keeps.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pymalloc_exporter {
+
+struct AddressRange {
+  uintptr_t start;
+  uintptr_t end;
+};
+
+// Says that [address, address + bytes) is the exporter's. Beyond a fixed number of ranges
+// (512) they count as the application's.
+void NoteOwnMemory(const void* address, size_t bytes);
+
+// The ranges noted so far, in no order: Range(i) for i < the count. Ranges that are being
+// noted right now have end 0.
+int OwnMemoryCount();
+AddressRange OwnMemory(int index);
+
+}  // namespace pymalloc_exporter
