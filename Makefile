@@ -49,7 +49,8 @@ test-python: venvs ## pytest under every interpreter found
 	  $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $$python) -m pytest -q tests/python || exit 1; \
 	done
 
-test-e2e: venvs ## real gunicorn, real Prometheus
+test-e2e: venvs ## real servers, real Prometheus
+	@$(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON) servers tests/requirements-servers.txt >/dev/null
 	@echo "== pytest tests/e2e with $(PYTHON)"
 	@$$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/e2e
 

@@ -11,8 +11,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+pytest.register_assert_rewrite("process_model")
+
 from gunicorn_service import Service
 from interpreters import INTERPRETERS, MAIN
+from process_model import Model, ProcessModel, Run, Runs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,3 +51,20 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
     finally:
         service.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.cls is not None and issubclass(metafunc.cls, ProcessModel):
+        cases = metafunc.cls.CASES
+        metafunc.parametrize("runs", cases.values(), ids=cases.keys(), scope="class", indirect=True)
+
+
+@pytest.fixture(scope="class")
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """A server with the exporter and without, its two lives over."""
+    model: Model = request.param
+    folder = tmp_path_factory.mktemp("model")
+    with Run(model, folder, exporter=True) as run:
+        inside = run.observe()
+    with Run(model, folder, exporter=False) as run:
+        return Runs(inside, run.observe())

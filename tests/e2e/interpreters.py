@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 ENVIRONMENTS = Path(os.environ.get("PYMALLOC_EXPORTER_VENVS", ROOT / "build" / "venvs"))
 
 OWN = "{}.{}".format(*sys.version_info)
@@ -22,6 +23,9 @@ INTERPRETERS = {
     for folder in sorted(ENVIRONMENTS.glob("3.*"), key=_version)
     if (folder / "bin" / "python").exists()
 } or {OWN: Path(sys.executable)}
+
+# The one that has every server of requirements-servers.txt.
+SERVERS = ENVIRONMENTS / "servers" / "bin" / "python"
 
 # The one that tests use which need no more than one.
 MAIN = OWN if OWN in INTERPRETERS else list(INTERPRETERS)[-1]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import processes
 import pytest
-from gunicorn_service import Service, clean_environment, exporter_command
+from gunicorn_service import Service
 from interpreters import INTERPRETERS
 from processes import wait_until
+from running_server import clean_environment, exporter_command
 
 # What a program can see of its process, without the C library's own signal for setuid(),
 # which every program with a thread has.

@@ -1,0 +1,239 @@
+"""How a server makes its processes, looked at with the exporter inside and without it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import processes
+import pytest
+from exposition import Scrape
+from interpreters import HERE, INTERPRETERS, SERVERS
+from processes import wait_until
+from running_server import Server, exporter_command
+
+APPS = HERE / "apps"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A way to start a server, and the parts that its processes play then."""
+
+    command: Callable[[int], list[str]]  # for a web port
+    roles: Mapping[str, int]
+    web: bool = True  # has to be asked before a process tells of itself
+    stop: signal.Signals = signal.SIGTERM
+    python: Path = SERVERS  # what runs `pymalloc-exporter run`
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Process:
+    """What is seen of one from the outside; threads without the exporter's."""
+
+    descriptors: list[str]
+    threads: int
+
+
+class Run:
+    """One life of the server; ends every process of it with the `with` block."""
+
+    def __init__(self, model: Model, folder: Path, exporter: bool = True) -> None:
+        self.model = model
+        self.exporter = exporter
+        # The server may run as another user.
+        self.figures = Path(tempfile.mkdtemp(prefix="figures-"))
+        self.figures.chmod(0o777)
+        port, web_port = processes.free_port(), processes.free_port()
+        before = exporter_command(model.python, port, "--interval", "0.1") if exporter else []
+        environment = {
+            "FIGURES": str(self.figures),
+            "PYTHONPATH": str(APPS),
+            "PYTHONWARNINGS": "always",
+            **model.environment,
+        }
+        command = [*before, *model.command(web_port)]
+        self.server = Server(command, folder, port, web_port, environment)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.close()
+        shutil.rmtree(self.figures)
+
+    def observe(self) -> Run:
+        """Lives to the end, and remembers what there was to be seen."""
+        self.told = self._wait(self._hear, "a process that tells of itself")
+        if self.exporter:
+            self.scrape = self.wait_complete(self.told["at"] + 0.2)
+        else:
+            whole = sum(self.model.roles.values())
+            self._wait(lambda: len(self.pids()) >= whole, f"{whole} processes")
+        self.loaded = self._loaded()
+        asked = {"first": self.server.master, "worker": self.told["pid"]}
+        self.processes = {name: self._look(pid) for name, pid in asked.items()}
+        self.stop()
+        return self
+
+    def stop(self) -> None:
+        self.server.signal(self.model.stop)
+        self.code = self.server.server.wait(20)
+        self._wait(lambda: not self.pids(), "the end of every process")
+        self.log = self.server.log()
+
+    def wait_complete(self, since: float = 0, other_than: Collection[int] = ()) -> Scrape:
+        """A scrape that shows every process in its role, with figures newer than `since`."""
+
+        def look() -> Scrape | None:
+            scrape = self._complete(since)
+            return scrape if scrape and not set(other_than) & set(scrape.pids()) else None
+
+        return self._wait(look, f"these roles: {dict(self.model.roles)}")
+
+    def _wait(self, look: Callable, what: str) -> object:
+        return wait_until(look, what, 40, explain=self._explain)
+
+    def _explain(self) -> str:
+        scrape = self.server.try_scrape() if self.exporter else None
+        seen = scrape and sorted(zip(scrape.by_worker("process_pid").values(), scrape.roles().values()))
+        return f"{self.server.log()}\nprocesses: {self.pids()}, seen: {seen}"
+
+    def pids(self) -> list[int]:
+        return processes.of_session(self.server.master)
+
+    def _loaded(self) -> list[int]:
+        """Those that have the extension mapped."""
+        found = []
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                if "pymalloc_exporter/_native" in Path(f"/proc/{pid}/maps").read_text():
+                    found.append(pid)
+        return found
+
+    def _hear(self) -> dict | None:
+        if self.model.web:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.server.get()
+        files = sorted(self.figures.glob("*.json"))
+        for one in (json.loads(file.read_text()) for file in files):
+            if processes.alive(one["pid"]) and bool(one["pymalloc"]) == self.exporter:
+                return one
+        return None
+
+    def _complete(self, since: float) -> Scrape | None:
+        scrape = self.server.try_scrape()
+        if scrape is None or Counter(scrape.roles().values()) != Counter(self.model.roles):
+            return None
+        sampled = scrape.by_worker("pymalloc_exporter_sample_timestamp_seconds")
+        told = self.worker(scrape) if since else ""
+        walked = len(scrape.select("pymalloc_arenas")) == sum(self.model.roles.values())
+        whole = walked and scrape.pids() == self._loaded()
+        return scrape if whole and (not since or sampled.get(told, 0) > since) else None
+
+    def worker(self, scrape: Scrape) -> str:
+        """The label of the process that told of itself."""
+        pids = scrape.by_worker("process_pid")
+        return next((worker for worker, pid in pids.items() if pid == self.told["pid"]), "")
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.scrape.value(name, worker=self.worker(self.scrape), **labels)
+
+    @staticmethod
+    def pids_in_role(scrape: Scrape, role: str) -> list[int]:
+        pids = scrape.by_worker("process_pid")
+        return [int(pids[worker]) for worker, its in scrape.roles().items() if its == role]
+
+    def warnings(self) -> set[str]:
+        return {re.sub("[0-9]+", "N", line) for line in self.log.splitlines() if "Warning" in line}
+
+    def _look(self, pid: int) -> Process:
+        ours = len(_threads_of_ours(pid))
+        threads = len(os.listdir(f"/proc/{pid}/task")) - ours
+        return Process(_descriptors(pid), threads)
+
+
+def _threads_of_ours(pid: int) -> list[str]:
+    """Those with all signals blocked and a descriptor table without the application's log."""
+    log = os.stat(f"/proc/{pid}/fd/2")
+    ours = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            theirs = os.stat(f"/proc/{pid}/task/{thread}/fd/1")
+            shared = (theirs.st_dev, theirs.st_ino) == (log.st_dev, log.st_ino)
+        except OSError:
+            shared = False
+        if not shared:
+            ours.append(thread)
+    return ours
+
+
+def _descriptors(pid: int) -> list[str]:
+    """What the process has open, without what makes each one its own."""
+    found = []
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+            name = "unlinked" if "(deleted)" in target else target.rpartition("/")[2]
+            found.append(re.sub("[0-9]+", "N", name))
+    return sorted(found)
+
+
+class ProcessModel:
+    """The tests of one server: a class beside gives CASES, its models by name."""
+
+    CASES: Mapping[str, Model] = {}
+
+    def test_sees_each_process_once(self, runs: Runs) -> None:
+        assert Counter(runs.inside.scrape.pids()) == Counter(runs.inside.loaded)
+
+    def test_gives_each_its_role(self, runs: Runs) -> None:
+        assert Counter(runs.inside.scrape.roles().values()) == Counter(runs.inside.model.roles)
+        told = runs.inside.scrape.roles()[runs.inside.worker(runs.inside.scrape)]
+        assert told == ("worker" if "worker" in runs.inside.model.roles else "process")
+
+    def test_figures_are_those_seen_from_inside(self, runs: Runs) -> None:
+        told, value = runs.inside.told, runs.inside.value
+        resident = value("process_resident_memory_bytes")
+        assert resident == pytest.approx(told["resident"], rel=0.05, abs=1 << 20)
+        live = value("pymalloc_bytes", state="live")
+        assert live == pytest.approx(told["pymalloc"]["live_bytes"], rel=0.03)
+        assert value("pymalloc_arenas") == pytest.approx(told["pymalloc"]["arenas"], abs=1)
+
+    def test_all_collectors_are_up(self, runs: Runs) -> None:
+        rows = runs.inside.scrape.select("pymalloc_exporter_collector_up")
+        down = {one.labels["collector"] for one in rows if one.value != 1}
+        # A machine may have no memory controller.
+        assert down <= {"cgroup", "freelists", "malloc"}
+
+    def test_nothing_is_warned_of(self, runs: Runs) -> None:
+        assert "pymalloc_exporter: " not in runs.inside.log
+        assert runs.inside.warnings() <= runs.without.warnings()
+
+    def test_ends_as_without(self, runs: Runs) -> None:
+        assert runs.inside.code == runs.without.code
+
+    def test_has_descriptors_and_threads_as_without(self, runs: Runs) -> None:
+        assert runs.inside.processes == runs.without.processes
+        assert runs.inside.told["threads"] == runs.without.told["threads"]
+
+
+@dataclass
+class Runs:
+    inside: Run
+    without: Run
+
+
+def on(module: str, *arguments: str, python: Path = SERVERS) -> list[str]:
+    return [str(python), "-m", module, *arguments]
