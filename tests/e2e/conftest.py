@@ -11,8 +11,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-pytest.register_assert_rewrite("process_model")
-
 from gunicorn_service import Service
 from interpreters import INTERPRETERS, MAIN
 from process_model import Model, ProcessModel, Run, Runs
@@ -55,8 +53,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.cls is not None and issubclass(metafunc.cls, ProcessModel):
-        cases = metafunc.cls.CASES
-        metafunc.parametrize("runs", cases.values(), ids=cases.keys(), scope="class", indirect=True)
+        models = metafunc.cls.models
+        metafunc.parametrize("runs", models.values(), ids=models, scope="class", indirect=True)
 
 
 @pytest.fixture(scope="class")

@@ -9,17 +9,17 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import processes
 import pytest
 from exposition import Scrape
-from interpreters import HERE, INTERPRETERS, SERVERS
+from interpreters import HERE, SERVERS
 from processes import wait_until
 from running_server import Server, exporter_command
 
@@ -107,7 +107,7 @@ class Run:
 
     def _explain(self) -> str:
         scrape = self.server.try_scrape() if self.exporter else None
-        seen = scrape and sorted(zip(scrape.by_worker("process_pid").values(), scrape.roles().values()))
+        seen = scrape and {pid: self.role(scrape, pid) for pid in scrape.pids()}
         return f"{self.server.log()}\nprocesses: {self.pids()}, seen: {seen}"
 
     def pids(self) -> list[int]:
@@ -151,9 +151,12 @@ class Run:
         return self.scrape.value(name, worker=self.worker(self.scrape), **labels)
 
     @staticmethod
-    def pids_in_role(scrape: Scrape, role: str) -> list[int]:
-        pids = scrape.by_worker("process_pid")
-        return [int(pids[worker]) for worker, its in scrape.roles().items() if its == role]
+    def role(scrape: Scrape, pid: int) -> str:
+        pids, roles = scrape.by_worker("process_pid"), scrape.roles()
+        return next(roles[worker] for worker in pids if pids[worker] == pid)
+
+    def pids_in_role(self, scrape: Scrape, role: str) -> list[int]:
+        return [pid for pid in scrape.pids() if self.role(scrape, pid) == role]
 
     def warnings(self) -> set[str]:
         return {re.sub("[0-9]+", "N", line) for line in self.log.splitlines() if "Warning" in line}
@@ -191,16 +194,16 @@ def _descriptors(pid: int) -> list[str]:
 
 
 class ProcessModel:
-    """The tests of one server: a class beside gives CASES, its models by name."""
+    """The tests of one server: a class that inherits them gives its models, by name."""
 
-    CASES: Mapping[str, Model] = {}
+    models: Mapping[str, Model] = MappingProxyType({})
 
     def test_sees_each_process_once(self, runs: Runs) -> None:
         assert Counter(runs.inside.scrape.pids()) == Counter(runs.inside.loaded)
 
     def test_gives_each_its_role(self, runs: Runs) -> None:
         assert Counter(runs.inside.scrape.roles().values()) == Counter(runs.inside.model.roles)
-        told = runs.inside.scrape.roles()[runs.inside.worker(runs.inside.scrape)]
+        told = runs.inside.role(runs.inside.scrape, runs.inside.told["pid"])
         assert told == ("worker" if "worker" in runs.inside.model.roles else "process")
 
     def test_figures_are_those_seen_from_inside(self, runs: Runs) -> None:

@@ -20,15 +20,16 @@ def gunicorn(*options: str, application: str = "web:application", workers: int =
     return Model(command, {"master": 1, "worker": workers})
 
 
+MODELS = {
+    "sync": gunicorn(),
+    "gevent": gunicorn("--worker-class=gevent"),
+    "gevent, preload": gunicorn("--worker-class=gevent", "--preload"),
+    "uvicorn": gunicorn("--worker-class=uvicorn_worker.UvicornWorker", application="web:asgi"),
+}
+
+
 class TestGunicorn(ProcessModel):
-    CASES = {
-        "sync": gunicorn(),
-        "gevent": gunicorn("--worker-class=gevent"),
-        "gevent, preload": gunicorn("--worker-class=gevent", "--preload"),
-        "uvicorn": gunicorn(
-            "--worker-class=uvicorn_worker.UvicornWorker", application="web:asgi"
-        ),
-    }
+    models = MODELS
 
 
 def test_a_new_master_takes_over(tmp_path: Path) -> None:

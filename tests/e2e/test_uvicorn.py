@@ -12,7 +12,10 @@ def uvicorn(*options: str, roles: dict[str, int]) -> Model:
     return Model(command, roles)
 
 
+MODELS = {
+    "alone": uvicorn(roles={"process": 1}),
+}
+
+
 class TestUvicorn(ProcessModel):
-    CASES = {
-        "alone": uvicorn(roles={"process": 1}),
-    }
+    models = MODELS

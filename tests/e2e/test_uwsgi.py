@@ -20,30 +20,31 @@ def uwsgi(*options: str, roles: dict[str, int]) -> Model:
 THREE = {"master": 1, "worker": 3}
 
 
+MODELS = {
+    "no threads": uwsgi("--master", "--processes=3", roles=THREE),
+    "threads": uwsgi("--master", "--processes=3", "--enable-threads", "--threads=2", roles=THREE),
+    "fork hooks": uwsgi(
+        "--master",
+        "--processes=3",
+        "--enable-threads",
+        "--py-call-uwsgi-fork-hooks",
+        roles=THREE,
+    ),
+    "lazy apps": uwsgi("--master", "--processes=3", "--lazy-apps", roles=THREE),
+    "cheaper": uwsgi(
+        "--master",
+        "--processes=4",
+        "--cheaper=2",
+        "--cheaper-initial=2",
+        roles={"master": 1, "worker": 2},
+    ),
+    "alone": uwsgi(roles={"process": 1}),
+}
+
+
 @needs("uwsgi")
 class TestUwsgi(ProcessModel):
-    CASES = {
-        "no threads": uwsgi("--master", "--processes=3", roles=THREE),
-        "threads": uwsgi(
-            "--master", "--processes=3", "--enable-threads", "--threads=2", roles=THREE
-        ),
-        "fork hooks": uwsgi(
-            "--master",
-            "--processes=3",
-            "--enable-threads",
-            "--py-call-uwsgi-fork-hooks",
-            roles=THREE,
-        ),
-        "lazy apps": uwsgi("--master", "--processes=3", "--lazy-apps", roles=THREE),
-        "cheaper": uwsgi(
-            "--master",
-            "--processes=4",
-            "--cheaper=2",
-            "--cheaper-initial=2",
-            roles={"master": 1, "worker": 2},
-        ),
-        "alone": uwsgi(roles={"process": 1}),
-    }
+    models = MODELS
 
 
 @needs("uwsgi")

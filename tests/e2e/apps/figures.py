@@ -21,6 +21,11 @@ def _readings() -> dict | None:
     return native.compare()["ours"] if hasattr(native, "compare") else None
 
 
+def _is_pythons(thread: threading.Thread) -> bool:
+    """Not one of the server's own that ran an application."""
+    return not isinstance(thread, threading._DummyThread)
+
+
 def look() -> dict:
     with open("/proc/self/statm") as file:
         resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -28,7 +33,7 @@ def look() -> dict:
         "pid": os.getpid(),
         "resident": resident,
         "pymalloc": _readings(),
-        "threads": threading.active_count(),
+        "threads": sum(map(_is_pythons, threading.enumerate())),
         "at": time.time(),
     }
 

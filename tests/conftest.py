@@ -1,0 +1,6 @@
+"""Before any module of the tests is imported."""
+
+import pytest
+
+# It has tests that others inherit.
+pytest.register_assert_rewrite("process_model")
