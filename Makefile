@@ -15,7 +15,7 @@ PACKAGE := $(BUILD)/package
 RUN := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-matrix demo bench bench-compare wheel lint format clean
+.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-grafana test-matrix demo demo-stack dashboards dashboards-pictures bench bench-compare wheel lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
@@ -32,7 +32,7 @@ build: setup ## build for every interpreter found, into build/package
 	@echo "== building for: $(PYTHONS)"
 	@$(RUN)/build $(BUILD)/cmake $(PACKAGE) "$(PYTHONS)" $(TOOLS) $(JOBS)
 
-test: test-unit test-python test-e2e ## run everything: GoogleTest, pytest, end to end
+test: test-unit test-python test-e2e test-grafana ## run everything: GoogleTest, pytest, end to end
 
 test-unit: build ## GoogleTest: the library without an interpreter
 	@echo "== GoogleTest"
@@ -54,6 +54,10 @@ test-e2e: venvs ## real servers, real Prometheus
 	@echo "== pytest tests/e2e with $(PYTHON)"
 	@$$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/e2e
 
+test-grafana: build ## dashboards and rules: their schema, promtool, every query against a real service
+	@echo "== pytest tests/grafana with $(PYTHON)"
+	@$$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/grafana
+
 test-matrix: ## make test in other releases of Debian, for 3.13 to 3.15 (as root)
 	@$(RUN)/test_in_debian trixie
 	@$(RUN)/test_in_debian forky python3.14-dev python3.14-venv python3.15-dev python3.15-venv
@@ -63,6 +67,12 @@ demo: setup ## gunicorn with 4 workers under a load; ends with Ctrl-C or after D
 	@DEMO_SECONDS=$(DEMO_SECONDS) $(BUILD)/venvs/demo/bin/python tests/demo/run
 
 BENCH := $(BUILD)/venvs/bench
+
+demo-stack: build ## the demo with Prometheus and Alertmanager beside it; ends with Ctrl-C or after DEMO_SECONDS
+	@DEMO_SECONDS=$(DEMO_SECONDS) $$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) tests/demo/run-stack
+
+dashboards: setup ## write grafana/dashboards from grafana/boards
+	@$$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) grafana/generate
 
 bench: build ## what it costs, as ratios measured in one run (FIGURES="walk startup")
 	@$(RUN)/make_venv $(BENCH) $(PYTHON) tests/bench/requirements.txt

@@ -28,12 +28,13 @@ def free_port(wanted: int, but: int = 0) -> int:
     raise OSError("no free port")
 
 
-def command(metrics_port: int, web_port: int) -> list[str]:
-    exporter = ["run", "--listen", f"127.0.0.1:{metrics_port}", "--app", "demo"]
+def command(metrics_port: int, web_port: int, flags: tuple[str, ...] = ()) -> list[str]:
+    listen = f"127.0.0.1:{metrics_port}"
+    exporter = ["run", "--listen", listen, "--app", "demo", "--interval", "1", *flags, "--"]
     gunicorn = ["--workers", str(WORKERS), "--bind", f"127.0.0.1:{web_port}"]
     settings = ["--config", str(HERE / "gunicorn_settings.py"), "--chdir", str(HERE)]
     return [
-        *[sys.executable, "-B", "-m", "pymalloc_exporter", *exporter, "--interval", "1", "--"],
+        *[sys.executable, "-B", "-m", "pymalloc_exporter", *exporter],
         *[sys.executable, "-B", "-m", "gunicorn", *gunicorn, *settings, "service:application"],
     ]
 
@@ -50,11 +51,13 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def running(metrics_port: int, web_port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def program(command: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs `command` with its output in `log`; in the end no process of it is left."""
     with log.open("wb") as output:
         # A session of its own: Ctrl-C is for the demo, which then ends the server.
         server = subprocess.Popen(
-            command(metrics_port, web_port),
+            command,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -64,3 +67,10 @@ def running(metrics_port: int, web_port: int, log: Path) -> Iterator[subprocess.
         yield server
     finally:
         stop(server)
+
+
+def running(
+    metrics_port: int, web_port: int, log: Path
+) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    """The demo's gunicorn."""
+    return program(command(metrics_port, web_port), log)
