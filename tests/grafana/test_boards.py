@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from boards import fleet
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import dashboard, units
@@ -79,3 +80,16 @@ def test_variables_and_links(name: str) -> None:
     assert board["links"][0]["tags"] == board["tags"] == ["pymalloc_exporter"]
     assert board["graphTooltip"] == 1
     assert board["uid"] == name.replace("python-memory", "pymalloc")
+
+
+def test_the_table_of_series_is_near_the_truth() -> None:
+    """A metric more or less need not change it; a tenth more has to."""
+    written = (GRAFANA / "README.md").read_text().split("<!-- series:")[1]
+    now = fleet.table()
+    counts = [
+        [int(cell.replace(",", "")) for cell in re.findall(r"\| ([\d,]+) \|", text)]
+        for text in (written, now)
+    ]
+    assert len(counts[0]) == len(counts[1]) == 8
+    for said, computed in zip(*counts):
+        assert abs(said - computed) <= 0.1 * computed

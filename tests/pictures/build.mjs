@@ -1,0 +1,36 @@
+// Bundles src/ into FOLDER/app.js and app.css.
+import fs from 'node:fs';
+import * as esbuild from 'esbuild';
+
+// A file of types that others import a value from, which it does not have.
+const typesWithoutValue = {
+  name: 'types-without-value',
+  setup(build) {
+    const filter = /composable\/table\/panelcfg\/x\/types\.gen\.mjs$/;
+    build.onLoad({ filter }, ({ path }) => ({
+      contents: fs.readFileSync(path, 'utf8') + '\nexport const defaultOptions = {};\n',
+      loader: 'js',
+    }));
+  },
+};
+
+export async function bundle(folder) {
+  await esbuild.build({
+    entryPoints: [new URL('src/main.jsx', import.meta.url).pathname],
+    outfile: `${folder}/app.js`,
+    bundle: true,
+    format: 'iife',
+    jsx: 'automatic',
+    plugins: [typesWithoutValue],
+    define: { 'process.env.NODE_ENV': '"production"', global: 'window' },
+    loader: { '.svg': 'dataurl', '.woff2': 'dataurl', '.ttf': 'dataurl' },
+    mainFields: ['browser', 'module', 'main'],
+    alias: {
+      'react-router-dom-v5-compat': 'react-router-dom',
+      stream: './src/empty.cjs',
+      tty: './src/empty.cjs',
+      util: './src/empty.cjs',
+    },
+    logLevel: 'error',
+  });
+}
