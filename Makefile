@@ -44,10 +44,7 @@ venvs: build
 	  $(RUN)/make_test_venv $(BUILD) $(PACKAGE) $$python >/dev/null || exit 1; done
 
 test-python: venvs ## pytest under every interpreter found
-	@for python in $(PYTHONS); do \
-	  echo "== pytest tests/python with $$python"; \
-	  $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $$python) -m pytest -q tests/python || exit 1; \
-	done
+	@$(RUN)/test_interpreters $(BUILD) $(PACKAGE) $(JOBS) $(PYTHONS)
 
 test-e2e: venvs ## real servers, real Prometheus
 	@$(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON) servers tests/requirements-servers.txt >/dev/null
