@@ -64,37 +64,34 @@ assert both["agree"], (life, both)
 
 
 def library(kind):
-    """What to link for libpython as a shared or a static library; None where there is none."""
+    """What to link for libpython as a shared or a static library; a str: why there is none."""
     get = sysconfig.get_config_var
-    if kind == "static":
-        file = Path(get("LIBPL"), get("LIBRARY"))
-        # Debian's was not compiled for executables that may lie anywhere.
-        return file.exists() and [str(file), "-no-pie", *shlex.split(get("LINKFORSHARED"))]
-    folder = get("LIBDIR")
-    found = Path(folder, f"libpython{get('LDVERSION')}.so").exists()
-    return found and [f"-L{folder}", f"-Wl,-rpath,{folder}", f"-lpython{get('LDVERSION')}"]
+    if kind == "shared":
+        folder = get("LIBDIR")
+        if not Path(folder, f"libpython{get('LDVERSION')}.so").exists():
+            return "this interpreter has no shared libpython to embed"
+        return [f"-L{folder}", f"-Wl,-rpath,{folder}", f"-lpython{get('LDVERSION')}"]
+    file = Path(get("LIBPL"), get("LIBRARY"))
+    names = ("LIBS", "SYSLIBS", "MODLIBS")
+    others = [name for each in names for name in shlex.split(get(each) or "") if name.strip()]
+    for path in (str(file), *others):
+        # Debian's MODLIBS has a library of the build that no package brings.
+        if path.endswith(".a") and not Path(path).exists():
+            return f"{path} is not there to link a static libpython"
+    # Debian's was not compiled for executables that may lie anywhere.
+    return [str(file), "-no-pie", *shlex.split(get("LINKFORSHARED")), *others]
 
 
 @pytest.fixture(params=["shared", "static"])
 def lives(request, tmp_path):
     """The command in front of COUNT CODE."""
     libpython = library(request.param)
-    if not libpython:
-        pytest.skip(f"this interpreter has no {request.param} libpython to embed")
-    names = ("LIBS", "SYSLIBS", "MODLIBS")
-    others = " ".join(sysconfig.get_config_var(name) or "" for name in names)
+    if isinstance(libpython, str):
+        pytest.skip(libpython)
     program = tmp_path / "lives"
     include = f"-I{sysconfig.get_path('include')}"
     built = subprocess.run(
-        [
-            "cc",
-            include,
-            str(SOURCE),
-            "-o",
-            str(program),
-            *libpython,
-            *filter(str.strip, shlex.split(others)),
-        ],
+        ["cc", include, str(SOURCE), "-o", str(program), *libpython],
         capture_output=True,
         text=True,
     )
