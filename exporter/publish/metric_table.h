@@ -57,6 +57,14 @@ enum class Metric {
   kFreeListObjects,
   kFreeListBytes,
   kFreeListCapacity,
+  // C heap.
+  kMallocInfo,
+  kMallocBytes,
+  kMallocChunks,
+  kMallocArenas,
+  kMallocLargestFree,
+  kMallocFreeBySize,
+  kReclaimable,
   // The exporter itself.
   kBuildInfo,
   kCollectorUp,
