@@ -57,6 +57,15 @@ enum class Metric {
   kFreeListObjects,
   kFreeListBytes,
   kFreeListCapacity,
+  // Ledger.
+  kMemoryBytes,
+  kLiveBytes,
+  kRssToLive,
+  kReclaimable,
+  kVerdict,
+  kVerdictBytes,
+  kVerdictRatio,
+  kVerdictGain,
   // The exporter itself.
   kBuildInfo,
   kCollectorUp,
