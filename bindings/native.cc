@@ -13,6 +13,7 @@
 #include "exporter/cpython/install.h"
 #include "exporter/cpython/oracle.h"
 #include "exporter/exporter.h"
+#include "exporter/sample/ledger_collector.h"
 #include "exporter/system/cgroup.h"
 #include "exporter/system/malloc/malloc_collector.h"
 #include "exporter/system/process_status.h"
@@ -40,12 +41,14 @@ void FillVersion(Identity* identity) {
 }
 
 Settings MakeSettings(const std::string& host, int port, const std::string& app,
-                      double interval, double slow_interval, const std::string& detail) {
+                      double interval, double slow_interval, double slow_cpu,
+                      const std::string& detail) {
   Settings settings{};
   CopyText(host, settings.listen.host, "host");
   settings.listen.port = static_cast<uint16_t>(port);
   settings.interval = static_cast<Nanoseconds>(interval * kSecond);
   settings.slow_interval = static_cast<Nanoseconds>(slow_interval * kSecond);
+  settings.slow_cpu_share = slow_cpu / 100;
   CopyText(app, settings.identity.app, "app");
   settings.identity.detail = detail == "full" ? Detail::kFull : Detail::kDefault;
   FillVersion(&settings.identity);
@@ -61,10 +64,11 @@ void Start(const Settings& settings) {
   static ProcessCollector& process = *new ProcessCollector;
   static CgroupCollector& cgroup = *new CgroupCollector;
   static ResidencyCollector& residency = *new ResidencyCollector(Pymalloc());
+  static LedgerCollector& ledger = *new LedgerCollector(process, Pymalloc());
   process.Calibrate();
   if (!Exporter::Instance().started()) CHeap().Install();
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
-  SlowCollector* slow_collectors[] = {&residency, &CHeap()};
+  SlowCollector* slow_collectors[] = {&CHeap(), &residency, &ledger};
   char error[200];
   if (!Exporter::Instance().Start(settings, collectors, slow_collectors, error))
     throw std::runtime_error(error);
@@ -75,9 +79,10 @@ bool installed = false;  // in the main interpreter that lives now
 bool MayInstall() { return InMainInterpreter() && !installed; }
 
 void Install(const std::string& host, int port, const std::string& app, double interval,
-             double slow_interval, const std::string& detail) {
+             double slow_interval, const std::string& detail, double slow_cpu) {
   if (!MayInstall()) return;
-  Settings settings = MakeSettings(host, port, app, interval, slow_interval, detail);
+  Settings settings =
+      MakeSettings(host, port, app, interval, slow_interval, slow_cpu, detail);
   InstallCollectors();
   if (!RetireAtFinalization([] {
         installed = false;
@@ -230,8 +235,10 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
   module.def(
       "install", &Install, py::kw_only(), py::arg("host"), py::arg("port"),
       py::arg("app"), py::arg("interval"), py::arg("slow_interval"), py::arg("detail"),
+      py::arg("slow_cpu") = 0.5,
       "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
-      "Intervals are in seconds. Does nothing where it runs already and in\n"
+      "Intervals are in seconds, slow_cpu in percent of a core. Does nothing where it "
+      "runs already and in\n"
       "sub-interpreters. Raises RuntimeError if it cannot.");
   module.def("may_install", &MayInstall,
              "Whether install() would do something: not in sub-interpreters, not twice.");

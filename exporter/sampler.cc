@@ -72,6 +72,7 @@ void Sampler::BecomeChild() {
   identity.pid = getpid();
   identity.serving = false;
   for (CollectorStatus& status : sample_.collectors) status = CollectorStatus{};
+  for (int i = 0; i < slow_collector_count_; ++i) slow_collectors_[i]->BecomeChild();
   sample_.process = ProcessSample{};
   sample_.timestamp_seconds = 0;
   activity_ = slow_activity_ = {};
@@ -226,7 +227,7 @@ void Sampler::SlowBeat(Nanoseconds now) {
     return;
   }
   double used = Seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
-  auto stretched = static_cast<Nanoseconds>(used / kSlowCpuShare * kSecond);
+  auto stretched = static_cast<Nanoseconds>(used / settings_.slow_cpu_share * kSecond);
   next_slow_beat_ = now + std::max(settings_.slow_interval, stretched);
   Publish(Now());
 }

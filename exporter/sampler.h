@@ -21,13 +21,12 @@ namespace pymalloc_exporter {
 
 inline constexpr int kMostCollectors = 16;
 
-// Of one core, what slow collectors may use: their beat is stretched to keep to it.
-inline constexpr double kSlowCpuShare = 0.005;
-
 struct Settings {
   ListenAddress listen;
   Nanoseconds interval;
   Nanoseconds slow_interval;
+  // Of one core, what slow collectors may use: their beat is stretched to keep to it.
+  double slow_cpu_share;
   Identity identity;  // app, implementation, version, detail
 };
 
@@ -57,6 +56,7 @@ class Sampler final : private Pace {
   };
 
   bool Rest() noexcept override;
+  const StopFlag& stop() const noexcept override { return stop_; }
   void Turn(Nanoseconds until);
   void Wait(Nanoseconds until, int watched);
   Nanoseconds NextDue() const;

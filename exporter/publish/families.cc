@@ -58,6 +58,7 @@ void AddWorker(const LiveSample& live, FamilyBuilder& builder) {
   AddPymalloc(live, builder);
   AddFreeLists(live, builder);
   AddMalloc(live, builder);
+  AddLedger(live, builder);
   AddExporter(live, builder);
 }
 

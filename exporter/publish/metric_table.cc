@@ -120,8 +120,24 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kMallocFreeBySize, "malloc_free_bytes_by_size", kGauge,
      "Bytes of free chunks by the size of their chunk: below the one given and not below "
      "the one before."},
+    {Metric::kMemoryBytes, "python_memory_bytes", kGauge,
+     "Resident memory by what it is; adds up to RSS at the moment of the pass. Negative: "
+     "more was found than the kernel counts."},
+    {Metric::kLiveBytes, "python_memory_live_bytes", kGauge,
+     "Resident bytes in live blocks, small and large, at the moment of the ledger."},
+    {Metric::kRssToLive, "python_memory_rss_to_live_ratio", kGauge,
+     "RSS by live bytes, both of one moment."},
     {Metric::kReclaimable, "python_memory_reclaimable_bytes", kGauge,
-     "Resident bytes that a remedy could give back: malloc_trim()."},
+     "What a remedy could give back: malloc_trim(0) (trim), letting go of what lives in mostly free arenas "
+     "(unpin), clearing the free lists (freelists)."},
+    {Metric::kVerdict, "python_memory_verdict", kGauge,
+     "1 for what is the matter with the memory of the process."},
+    {Metric::kVerdictBytes, "python_memory_verdict_bytes", kGauge,
+     "The bytes that led to the verdict; 0 for healthy."},
+    {Metric::kVerdictRatio, "python_memory_verdict_ratio", kGauge,
+     "The share that led to the verdict; 0 for healthy."},
+    {Metric::kVerdictGain, "python_memory_verdict_gain_bytes", kGauge,
+     "What the verdict's remedy would give back."},
 
     {Metric::kBuildInfo, "pymalloc_exporter_build_info", kGauge,
      "1, with the version of the exporter."},

@@ -64,7 +64,15 @@ enum class Metric {
   kMallocArenas,
   kMallocLargestFree,
   kMallocFreeBySize,
+  // Ledger.
+  kMemoryBytes,
+  kLiveBytes,
+  kRssToLive,
   kReclaimable,
+  kVerdict,
+  kVerdictBytes,
+  kVerdictRatio,
+  kVerdictGain,
   // The exporter itself.
   kBuildInfo,
   kCollectorUp,

@@ -23,6 +23,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: .35rem .6rem; text-align: left; border-bottom: 1px solid #8884; }
 th { font-weight: 600; }
 .n { text-align: right; }
+.verdict { font-weight: 600; }
 .down { color: light-dark(#a40000, #ff8080); }
 footer { margin-top: 1.5rem; opacity: .7; }
 </style>
@@ -37,7 +38,8 @@ constexpr char kColumns[] =
     "<table>\n<thead><tr><th>Worker</th><th>Role</th><th class=n>Pid</th><th>App</th>"
     "<th>Python</th><th class=n>RSS</th><th class=n>Live in arenas</th>"
     "<th class=n>Arenas</th>"
-    "<th class=n>Occupancy</th><th class=n>Age</th><th>Down</th></tr></thead>\n<tbody>\n";
+    "<th class=n>Occupancy</th><th class=n>RSS / live</th><th>Verdict</th>"
+    "<th class=n>Age</th><th>Down</th></tr></thead>\n<tbody>\n";
 
 std::string Escape(std::string_view text) {
   std::string out;
@@ -95,6 +97,26 @@ std::string CollectorsDown(const Sample& sample) {
   return out;
 }
 
+std::string Ratio(const Sample& sample) {
+  const Ledger& ledger = sample.ledger.ledger;
+  if (!HasFigures(sample, CollectorId::kLedger) || ledger.live_bytes == 0) return "";
+  return Format("%.2f", Number(ledger.resident_bytes) / Number(ledger.live_bytes));
+}
+
+// "healthy", or the verdict with what led to it, what helps and what that would give.
+std::string VerdictOf(const Sample& sample) {
+  if (!HasFigures(sample, CollectorId::kLedger)) return "";
+  const Judgement& judgement = sample.ledger.judgement;
+  auto index = static_cast<int>(judgement.verdict);
+  std::string name = kVerdictNames[index];
+  std::replace(name.begin(), name.end(), '_', ' ');
+  if (judgement.verdict == Verdict::kHealthy) return name;
+  return "<span class=verdict>" + name + "</span>: " + Megabytes(judgement.bytes) + " (" +
+         Format("%.0f %%", 100 * judgement.ratio) + ") of " +
+         kVerdictTexts[index].finding + ". Remedy: " + kVerdictTexts[index].remedy +
+         ". It would give back " + Megabytes(judgement.gain_bytes) + ".";
+}
+
 std::string Row(const LiveSample& live, double now) {
   const Sample& sample = live.sample;
   const Identity& identity = sample.identity;
@@ -108,9 +130,9 @@ std::string Row(const LiveSample& live, double now) {
          Figure(Megabytes(sample.process.resident_bytes)) +
          Figure(walked ? Megabytes(sample.pymalloc.live_bytes) : "") +
          Figure(walked ? std::to_string(sample.pymalloc.arenas) : "") +
-         Figure(walked ? Occupancy(sample.pymalloc) : "") +
-         Figure(Format("%.0f s", age)) + "<td class=down>" + CollectorsDown(sample) +
-         "</td></tr>\n";
+         Figure(walked ? Occupancy(sample.pymalloc) : "") + Figure(Ratio(sample)) +
+         Cell(VerdictOf(sample)) + Figure(Format("%.0f s", age)) + "<td class=down>" +
+         CollectorsDown(sample) + "</td></tr>\n";
 }
 
 }  // namespace

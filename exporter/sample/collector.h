@@ -42,6 +42,12 @@ class Pace {
   // return kInconsistent, which makes the run count as not made.
   // REQUIRES: the caller reads no arena (ArenaRegistry::BeginRead) at that moment.
   virtual bool Rest() noexcept = 0;
+
+  // What a fast collector's walk looks at, where a slow one has it made.
+  virtual const StopFlag& stop() const noexcept {
+    static const StopFlag never{false};
+    return never;
+  }
 };
 
 class SlowCollector {
@@ -57,6 +63,10 @@ class SlowCollector {
   // in the order in which they were registered. Their CPU time is what the slow beat is
   // stretched by.
   virtual Reason Collect(Sample& sample, Pace& pace) noexcept = 0;
+
+  // In the child of a fork, on the thread that forked, before the sampler's thread is
+  // started there.
+  virtual void BecomeChild() noexcept {}
 };
 
 }  // namespace pymalloc_exporter

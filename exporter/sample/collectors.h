@@ -19,13 +19,15 @@ enum class CollectorId : uint8_t {
   kFreeLists,
   kResidency,
   kMalloc,
+  kLedger,
   kCount
 };
 
 inline constexpr int kCollectorCount = static_cast<int>(CollectorId::kCount);
 
 inline constexpr const char* kCollectorNames[kCollectorCount] = {
-    "process", "cgroup", "pymalloc", "gc", "region", "freelists", "residency", "malloc"};
+    "process",   "cgroup",    "pymalloc", "gc",    "region",
+    "freelists", "residency", "malloc",   "ledger"};
 
 // Why a collector is down. The fixed list behind the label `reason`.
 enum class Reason : uint8_t {

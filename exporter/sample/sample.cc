@@ -64,6 +64,12 @@ bool ValidMalloc(const MallocSample& malloc) {
          ValidText(malloc.version);
 }
 
+bool ValidJudgement(const Judgement& judgement) {
+  return static_cast<int>(judgement.verdict) < kVerdicts &&
+         std::isfinite(judgement.ratio) && std::isfinite(judgement.threshold_ratio) &&
+         ValidTime(judgement.window_seconds);
+}
+
 bool AddsUp(const PymallocSample& s) {
   return s.live_bytes + s.free_block_bytes + s.free_pool_bytes + s.uncarved_bytes +
              s.overhead_bytes ==
@@ -79,6 +85,7 @@ bool Valid(const Sample& sample) {
          ValidTime(sample.process.cpu_seconds) &&
          ValidTime(sample.process.start_time_seconds) &&
          ValidBool(sample.residency.page_map) && ValidBool(sample.residency.huge_known) &&
+         AddsUp(sample.ledger.ledger) && ValidJudgement(sample.ledger.judgement) &&
          std::isfinite(sample.cgroup.pressure_stalled_seconds) &&
          AddsUp(sample.pymalloc) && ValidMalloc(sample.malloc);
 }

@@ -12,8 +12,10 @@
 
 #include "exporter/sample/collectors.h"
 #include "exporter/sample/free_lists.h"
+#include "exporter/sample/ledger.h"
 #include "exporter/sample/malloc.h"
 #include "exporter/sample/residency.h"
+#include "exporter/sample/verdict.h"
 
 namespace pymalloc_exporter {
 
@@ -120,6 +122,14 @@ struct FreeListSample {
   std::array<FreeListFigure, kMostTupleFreeLists> tuples{};  // of length i + 1
 };
 
+// The ledger and what follows from it, of one moment.
+struct LedgerSample {
+  Ledger ledger;
+  Judgement judgement;
+  uint64_t unpin_bytes = 0;     // what mostly free arenas would give back if unpinned
+  uint64_t freelist_bytes = 0;  // what a full collection of garbage would free
+};
+
 struct Sample {
   Identity identity;
   double timestamp_seconds = 0;
@@ -132,6 +142,7 @@ struct Sample {
   FreeListSample free_lists;
   MallocSample malloc;
   ResidencySample residency;
+  LedgerSample ledger;
 
   CollectorStatus& status(CollectorId id) { return collectors[static_cast<int>(id)]; }
   const CollectorStatus& status(CollectorId id) const {

@@ -37,11 +37,13 @@ def install(
     app: "str | None" = None,
     interval: float = 5.0,
     slow_interval: float = 60.0,
+    slow_cpu: float = 0.5,
     detail: str = "default",
 ) -> None:
     """Start to sample this process and to take part in the endpoint ``listen``.
 
     ``interval`` and ``slow_interval`` (for what walks the whole process) are in seconds,
+    ``slow_cpu`` is what these walks may take, in percent of a core,
     ``app`` defaults to the name of the program, ``detail`` is ``"default"`` or ``"full"``. Does
     nothing where the exporter runs already, in sub-interpreters, and where ``listen`` is
     ``"off"``. Raises ValueError for a bad argument, ImportError where it was not built for this
@@ -53,6 +55,7 @@ def install(
         "LISTEN": listen,
         "INTERVAL": interval,
         "SLOW_INTERVAL": slow_interval,
+        "SLOW_CPU": slow_cpu,
         "DETAIL": detail,
     }
     if app is not None:

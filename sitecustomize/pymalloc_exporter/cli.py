@@ -67,6 +67,11 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help=f"of what walks the whole process; default: {config.DEFAULT_SLOW_INTERVAL:g}",
     )
+    run.add_argument(
+        "--slow-cpu",
+        metavar="PERCENT",
+        help=f"of a core, for these walks at most; default: {config.DEFAULT_SLOW_CPU:g}",
+    )
     run.add_argument("--detail", metavar="default|full", help="full adds series a size class")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     commands.add_parser("path", help="print the folder to put on PYTHONPATH")

@@ -18,6 +18,7 @@ PREFIX = "PYMALLOC_EXPORTER_"
 DEFAULT_LISTEN = "127.0.0.1:9512"
 DEFAULT_INTERVAL = 5.0
 DEFAULT_SLOW_INTERVAL = 60.0
+DEFAULT_SLOW_CPU = 0.5
 DEFAULT_DETAIL = "default"
 
 MOST_APP_BYTES = 63
@@ -78,6 +79,13 @@ def parse_interval(text: str) -> float:
     return interval
 
 
+def parse_percent(text: str) -> float:
+    percent = float(text)
+    if not 0.01 <= percent <= 100:
+        raise ValueError(text)
+    return percent
+
+
 def parse_detail(text: str) -> str:
     if text not in ("default", "full"):
         raise ValueError(text)
@@ -98,6 +106,11 @@ SETTINGS: "dict[str, tuple[Callable[[str], Any], str, str]]" = {
         parse_interval,
         "seconds from 0.001 to 3600",
         f"using {DEFAULT_SLOW_INTERVAL:g}",
+    ),
+    "SLOW_CPU": (
+        parse_percent,
+        "percent of a core from 0.01 to 100",
+        f"using {DEFAULT_SLOW_CPU:g}",
     ),
     "DETAIL": (parse_detail, "default or full", f"using {DEFAULT_DETAIL}"),
 }
@@ -186,6 +199,7 @@ def complete(values: "Mapping[str, Any]") -> "Optional[Settings]":
         "app": values.get("APP") or own_app(),
         "interval": values.get("INTERVAL", DEFAULT_INTERVAL),
         "slow_interval": values.get("SLOW_INTERVAL", DEFAULT_SLOW_INTERVAL),
+        "slow_cpu": values.get("SLOW_CPU", DEFAULT_SLOW_CPU),
         "detail": values.get("DETAIL", DEFAULT_DETAIL),
     }
 

@@ -50,28 +50,29 @@ GIVEN = {
     "PYMALLOC_EXPORTER_APP": "given",
     "PYMALLOC_EXPORTER_INTERVAL": "1",
     "PYMALLOC_EXPORTER_SLOW_INTERVAL": "30",
+    "PYMALLOC_EXPORTER_SLOW_CPU": "3",
     "PYMALLOC_EXPORTER_DETAIL": "full",
 }
 
 
 def test_run_sets_address_and_app():
-    assert settings_from_run() == ("127.0.0.1:9512", "env", None, None, None)
+    assert settings_from_run() == ("127.0.0.1:9512", "env", None, None, None, None)
 
 
 def test_environment_wins_over_defaults():
-    assert settings_from_run(**GIVEN) == ("127.0.0.1:1000", "given", "1", "30", "full")
+    assert settings_from_run(**GIVEN) == ("127.0.0.1:1000", "given", "1", "30", "3", "full")
 
 
 def test_flags_win_over_the_environment():
     flags = ("--listen", "[::1]:2000", "--app=my shop", "--interval", "2")
-    more = ("--slow-interval", "90", "--detail", "default")
-    expected = ("[::1]:2000", "my shop", "2", "90", "default")
+    more = ("--slow-interval", "90", "--slow-cpu", "4", "--detail", "default")
+    expected = ("[::1]:2000", "my shop", "2", "90", "4", "default")
     assert settings_from_run(*flags, *more, **GIVEN) == expected
 
 
 def test_empty_variables_count_as_not_given():
     found = settings_from_run(**dict.fromkeys(GIVEN, ""))
-    assert found == ("127.0.0.1:9512", "env", "", "", "")
+    assert found == ("127.0.0.1:9512", "env", "", "", "", "")
 
 
 def test_off_stays_off():

@@ -16,6 +16,7 @@ DEFAULTS = {
     "app": "shop",
     "interval": 5.0,
     "slow_interval": 60.0,
+    "slow_cpu": 0.5,
     "detail": "default",
 }
 
@@ -55,6 +56,7 @@ BAD = (
         for text in ("", "0", "-1", "0.0009", "3600.1", "nan", "inf", "5s", "1e999", "five")
     ),
     *(("SLOW_INTERVAL", text, "0.001 to 3600") for text in ("", "0", "3600.1", "nan")),
+    *(("SLOW_CPU", text, "0.01 to 100") for text in ("", "0", "101", "nan", "5%")),
     *(("DETAIL", text, "default or full") for text in ("", "Full", "default ", "all")),
 )
 
@@ -90,9 +92,11 @@ def test_environment_gives_the_arguments_of_install():
         **LISTEN,
         "PYMALLOC_EXPORTER_INTERVAL": "0.5",
         "PYMALLOC_EXPORTER_SLOW_INTERVAL": "90",
+        "PYMALLOC_EXPORTER_SLOW_CPU": "2",
         "PYMALLOC_EXPORTER_DETAIL": "full",
     }
-    settings = {**DEFAULTS, "interval": 0.5, "slow_interval": 90.0, "detail": "full"}
+    changed = {"interval": 0.5, "slow_interval": 90.0, "slow_cpu": 2.0, "detail": "full"}
+    settings = {**DEFAULTS, **changed}
     assert config.from_environment(given) == (settings, [])
 
 
