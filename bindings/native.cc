@@ -11,9 +11,12 @@
 
 #include "exporter/cpython/at_fork.h"
 #include "exporter/cpython/install.h"
+#include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/oracle.h"
 #include "exporter/exporter.h"
+#include "exporter/sample/sample_answerer.h"
 #include "exporter/system/cgroup.h"
+#include "exporter/system/malloc/trim.h"
 #include "exporter/system/process_status.h"
 #include "exporter/system/residency_collector.h"
 
@@ -39,7 +42,8 @@ void FillVersion(Identity* identity) {
 }
 
 Settings MakeSettings(const std::string& host, int port, const std::string& app,
-                      double interval, double slow_interval, const std::string& detail) {
+                      double interval, double slow_interval, const std::string& detail,
+                      const std::string& remedies, uint64_t auto_trim_bytes) {
   Settings settings{};
   CopyText(host, settings.listen.host, "host");
   settings.listen.port = static_cast<uint16_t>(port);
@@ -47,6 +51,10 @@ Settings MakeSettings(const std::string& host, int port, const std::string& app,
   settings.slow_interval = static_cast<Nanoseconds>(slow_interval * kSecond);
   CopyText(app, settings.identity.app, "app");
   settings.identity.detail = detail == "full" ? Detail::kFull : Detail::kDefault;
+  settings.remedies = remedies == "loopback" ? RemedyAccess::kLoopback
+                      : remedies == "all"    ? RemedyAccess::kEverybody
+                                             : RemedyAccess::kNobody;
+  settings.auto_trim_bytes = auto_trim_bytes;
   FillVersion(&settings.identity);
   return settings;
 }
@@ -56,10 +64,16 @@ void Start(const Settings& settings) {
   static CgroupCollector& cgroup = *new CgroupCollector;
   static ResidencyCollector& residency = *new ResidencyCollector(Pymalloc());
   process.Calibrate();
+  static SampleAnswerer& sample = *new SampleAnswerer;
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
   SlowCollector* slow_collectors[] = {&residency};
+  static TrimAnswerer& trim = *new TrimAnswerer;
+  static auto& collect = *new InterpreterAnswerer(QuestionKind::kCollect);
+  static auto& clear = *new InterpreterAnswerer(QuestionKind::kClearFreeLists);
+  Answerer* answerers[] = {&sample, &trim, &collect, &clear};
   char error[200];
-  if (!Exporter::Instance().Start(settings, collectors, slow_collectors, error))
+  if (!Exporter::Instance().Start(settings, {collectors, slow_collectors, answerers},
+                                  error))
     throw std::runtime_error(error);
 }
 
@@ -68,9 +82,11 @@ bool installed = false;  // in the main interpreter that lives now
 bool MayInstall() { return InMainInterpreter() && !installed; }
 
 void Install(const std::string& host, int port, const std::string& app, double interval,
-             double slow_interval, const std::string& detail) {
+             double slow_interval, const std::string& detail, const std::string& remedies,
+             uint64_t auto_trim_bytes) {
   if (!MayInstall()) return;
-  Settings settings = MakeSettings(host, port, app, interval, slow_interval, detail);
+  Settings settings = MakeSettings(host, port, app, interval, slow_interval, detail,
+                                   remedies, auto_trim_bytes);
   InstallCollectors();
   if (!RetireAtFinalization([] {
         installed = false;
@@ -138,6 +154,35 @@ py::dict Compare() {
   return both;
 }
 
+py::dict ToDict(const Relief& relief) {
+  py::dict rows;
+  rows["resident_before_bytes"] = relief.resident_before_bytes;
+  rows["resident_after_bytes"] = relief.resident_after_bytes;
+  rows["stalled_seconds"] = relief.stalled_seconds;
+  return rows;
+}
+
+py::dict Trim() {
+  Relief relief;
+  bool trimmed;
+  {
+    py::gil_scoped_release released;
+    trimmed = TrimHeap(&relief);
+  }
+  if (!trimmed) throw std::runtime_error("malloc is not glibc's");
+  return ToDict(relief);
+}
+
+py::dict Apply(InterpreterRelief (*remedy)()) {
+  InterpreterRelief result = remedy();
+  if (!result.done) throw std::runtime_error("the interpreter raised an exception");
+  py::dict rows = ToDict(result.relief);
+  rows["unreachable_objects"] = result.unreachable_objects;
+  rows["freelist_before_bytes"] = result.freelist_before_bytes;
+  rows["freelist_after_bytes"] = result.freelist_after_bytes;
+  return rows;
+}
+
 py::dict ToDict(const FreeListFigure& figure) {
   py::dict row;
   row["objects"] = figure.objects;
@@ -174,9 +219,17 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
   module.def(
       "install", &Install, py::kw_only(), py::arg("host"), py::arg("port"),
       py::arg("app"), py::arg("interval"), py::arg("slow_interval"), py::arg("detail"),
+      py::arg("remedies") = "off", py::arg("auto_trim_bytes") = 0,
       "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
       "Intervals are in seconds. Does nothing where it runs already and in\n"
       "sub-interpreters. Raises RuntimeError if it cannot.");
+  module.def("trim", &Trim, "See pymalloc_exporter.trim().");
+  module.def(
+      "collect", [] { return Apply(CollectGarbage); },
+      "See pymalloc_exporter.collect().");
+  module.def(
+      "clear_free_lists", [] { return Apply(ClearFreeLists); },
+      "See pymalloc_exporter.clear_free_lists().");
   module.def("may_install", &MayInstall,
              "Whether install() would do something: not in sub-interpreters, not twice.");
   module.def("compare", &Compare,

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "exporter/sample/sample.h"
+#include "exporter/system/clock.h"
 
 namespace pymalloc_exporter {
 
@@ -42,6 +43,9 @@ class Pace {
   // return kInconsistent, which makes the run count as not made.
   // REQUIRES: the caller reads no arena (ArenaRegistry::BeginRead) at that moment.
   virtual bool Rest() noexcept = 0;
+
+  // The same until a time (CLOCK_MONOTONIC), for whoever waits for something.
+  virtual bool RestUntil(Nanoseconds) noexcept { return Rest(); }
 };
 
 class SlowCollector {
