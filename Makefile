@@ -15,7 +15,7 @@ PACKAGE := $(BUILD)/package
 RUN := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-grafana test-matrix demo demo-stack dashboards dashboards-pictures bench bench-compare wheel lint format clean
+.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-grafana test-matrix demo demo-talk demo-stack dashboards dashboards-pictures bench bench-compare wheel lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
@@ -62,6 +62,9 @@ test-matrix: ## make test in other releases of Debian, for 3.13 to 3.15 (as root
 demo: setup ## gunicorn with 4 workers under a load; ends with Ctrl-C or after DEMO_SECONDS
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
 	@DEMO_SECONDS=$(DEMO_SECONDS) $(BUILD)/venvs/demo/bin/python tests/demo/run
+
+demo-talk: venvs ## where memory goes, an experiment that explains itself (COUNT=1000000)
+	@$$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -B tests/demo/talk $(COUNT)
 
 BENCH := $(BUILD)/venvs/bench
 

@@ -11,11 +11,14 @@
 
 #include "exporter/cpython/at_fork.h"
 #include "exporter/cpython/install.h"
+#include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/oracle.h"
 #include "exporter/exporter.h"
 #include "exporter/sample/ledger_collector.h"
+#include "exporter/sample/sample_answerer.h"
 #include "exporter/system/cgroup.h"
 #include "exporter/system/malloc/malloc_collector.h"
+#include "exporter/system/malloc/trim.h"
 #include "exporter/system/process_status.h"
 #include "exporter/system/residency_collector.h"
 
@@ -42,7 +45,8 @@ void FillVersion(Identity* identity) {
 
 Settings MakeSettings(const std::string& host, int port, const std::string& app,
                       double interval, double slow_interval, double slow_cpu,
-                      const std::string& detail) {
+                      const std::string& detail, const std::string& remedies,
+                      uint64_t auto_trim_bytes) {
   Settings settings{};
   CopyText(host, settings.listen.host, "host");
   settings.listen.port = static_cast<uint16_t>(port);
@@ -51,6 +55,10 @@ Settings MakeSettings(const std::string& host, int port, const std::string& app,
   settings.slow_cpu_share = slow_cpu / 100;
   CopyText(app, settings.identity.app, "app");
   settings.identity.detail = detail == "full" ? Detail::kFull : Detail::kDefault;
+  settings.remedies = remedies == "loopback" ? RemedyAccess::kLoopback
+                      : remedies == "all"    ? RemedyAccess::kEverybody
+                                             : RemedyAccess::kNobody;
+  settings.auto_trim_bytes = auto_trim_bytes;
   FillVersion(&settings.identity);
   return settings;
 }
@@ -69,8 +77,14 @@ void Start(const Settings& settings) {
   if (!Exporter::Instance().started()) CHeap().Install();
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
   SlowCollector* slow_collectors[] = {&CHeap(), &residency, &ledger};
+  static SampleAnswerer& sample = *new SampleAnswerer;
+  static TrimAnswerer& trim = *new TrimAnswerer;
+  static auto& collect = *new InterpreterAnswerer(QuestionKind::kCollect);
+  static auto& clear = *new InterpreterAnswerer(QuestionKind::kClearFreeLists);
+  Answerer* answerers[] = {&sample, &trim, &collect, &clear};
   char error[200];
-  if (!Exporter::Instance().Start(settings, collectors, slow_collectors, error))
+  if (!Exporter::Instance().Start(settings, {collectors, slow_collectors, answerers},
+                                  error))
     throw std::runtime_error(error);
 }
 
@@ -79,10 +93,11 @@ bool installed = false;  // in the main interpreter that lives now
 bool MayInstall() { return InMainInterpreter() && !installed; }
 
 void Install(const std::string& host, int port, const std::string& app, double interval,
-             double slow_interval, const std::string& detail, double slow_cpu) {
+             double slow_interval, double slow_cpu, const std::string& detail,
+             const std::string& remedies, uint64_t auto_trim_bytes) {
   if (!MayInstall()) return;
-  Settings settings =
-      MakeSettings(host, port, app, interval, slow_interval, slow_cpu, detail);
+  Settings settings = MakeSettings(host, port, app, interval, slow_interval, slow_cpu,
+                                   detail, remedies, auto_trim_bytes);
   InstallCollectors();
   if (!RetireAtFinalization([] {
         installed = false;
@@ -148,6 +163,35 @@ py::dict Compare() {
   both["ours"] = ToDict(ours);
   both["agree"] = Agrees(oracle, ours);
   return both;
+}
+
+py::dict ToDict(const Relief& relief) {
+  py::dict rows;
+  rows["resident_before_bytes"] = relief.resident_before_bytes;
+  rows["resident_after_bytes"] = relief.resident_after_bytes;
+  rows["stalled_seconds"] = relief.stalled_seconds;
+  return rows;
+}
+
+py::dict Trim() {
+  Relief relief;
+  bool trimmed;
+  {
+    py::gil_scoped_release released;
+    trimmed = TrimHeap(&relief);
+  }
+  if (!trimmed) throw std::runtime_error("malloc is not glibc's");
+  return ToDict(relief);
+}
+
+py::dict Apply(InterpreterRelief (*remedy)()) {
+  InterpreterRelief result = remedy();
+  if (!result.done) throw std::runtime_error("the interpreter raised an exception");
+  py::dict rows = ToDict(result.relief);
+  rows["unreachable_objects"] = result.unreachable_objects;
+  rows["freelist_before_bytes"] = result.freelist_before_bytes;
+  rows["freelist_after_bytes"] = result.freelist_after_bytes;
+  return rows;
 }
 
 py::dict ToDict(const FreeListFigure& figure) {
@@ -234,12 +278,20 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
   module.attr("__version__") = PYMALLOC_EXPORTER_VERSION;
   module.def(
       "install", &Install, py::kw_only(), py::arg("host"), py::arg("port"),
-      py::arg("app"), py::arg("interval"), py::arg("slow_interval"), py::arg("detail"),
-      py::arg("slow_cpu") = 0.5,
+      py::arg("app"), py::arg("interval"), py::arg("slow_interval"),
+      py::arg("slow_cpu") = 0.5, py::arg("detail"), py::arg("remedies") = "off",
+      py::arg("auto_trim_bytes") = 0,
       "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
       "Intervals are in seconds, slow_cpu in percent of a core. Does nothing where it "
       "runs already and in\n"
       "sub-interpreters. Raises RuntimeError if it cannot.");
+  module.def("trim", &Trim, "See pymalloc_exporter.trim().");
+  module.def(
+      "collect", [] { return Apply(CollectGarbage); },
+      "See pymalloc_exporter.collect().");
+  module.def(
+      "clear_free_lists", [] { return Apply(ClearFreeLists); },
+      "See pymalloc_exporter.clear_free_lists().");
   module.def("may_install", &MayInstall,
              "Whether install() would do something: not in sub-interpreters, not twice.");
   module.def("compare", &Compare,

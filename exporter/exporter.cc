@@ -21,11 +21,10 @@ Exporter& Exporter::Instance() {
   return exporter;
 }
 
-bool Exporter::Start(const Settings& settings, std::span<Collector* const> collectors,
-                     std::span<SlowCollector* const> slow_collectors, char* error) {
+bool Exporter::Start(const Settings& settings, const Crew& crew, char* error) {
   Lock lock(lifecycle_);
   if (started_) return true;
-  sampler_.Configure(settings, collectors, slow_collectors);
+  sampler_.Configure(settings, crew);
   if (!thread_.Start()) {
     snprintf(error, 200, "no thread could be started: off");
     return false;

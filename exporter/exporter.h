@@ -24,11 +24,9 @@ class Exporter {
   // The one of this process. Never destroyed.
   static Exporter& Instance();
 
-  // Begins to sample with these collectors, which live for ever. Once a process: later
-  // calls do nothing. False with one line in `error` (at most 200 bytes) if there can be
-  // no thread.
-  bool Start(const Settings& settings, std::span<Collector* const> collectors,
-             std::span<SlowCollector* const> slow_collectors, char* error);
+  // Begins to sample with this crew. Once a process: later calls do nothing. False with
+  // one line in `error` (at most 200 bytes) if there can be no thread.
+  bool Start(const Settings& settings, const Crew& crew, char* error);
   bool started() const { return started_; }
 
   // Between these two no thread of ours exists, in addition to the time of the fork

@@ -1,5 +1,6 @@
 #include "exporter/sampler.h"
 
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 
 #include "exporter/system/descriptors.h"
 #include "exporter/system/log.h"
+#include "exporter/system/malloc/trim.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -32,6 +34,14 @@ constexpr Nanoseconds kRest = 50 * kMicrosecond;
 // Less than this between two looks is the noise of reading clocks one after the other.
 constexpr double kIdleCpuSeconds = 20e-6;
 
+// Descriptors that are the sampler's own to poll.
+constexpr int kOwnWatched = 2;
+
+// Between two pieces of a reply that does not go out at once.
+constexpr Nanoseconds kReplyPause = kMillisecond;
+
+double Mebibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
 uint64_t RandomNonce() {
   uint64_t nonce = 0;
   if (getrandom(&nonce, sizeof nonce, GRND_NONBLOCK) != sizeof nonce) nonce = 0;
@@ -43,13 +53,18 @@ uint64_t RandomNonce() {
 
 }  // namespace
 
-void Sampler::Configure(const Settings& settings, std::span<Collector* const> collectors,
-                        std::span<SlowCollector* const> slow_collectors) {
+void Sampler::Configure(const Settings& settings, const Crew& crew) {
   settings_ = settings;
-  for (Collector* collector : collectors) collectors_[collector_count_++] = collector;
-  for (SlowCollector* collector : slow_collectors) {
+  for (Collector* collector : crew.collectors)
+    collectors_[collector_count_++] = collector;
+  for (SlowCollector* collector : crew.slow_collectors) {
     slow_collectors_[slow_collector_count_++] = collector;
   }
+  for (Answerer* answerer : crew.answerers) {
+    answerers_[static_cast<size_t>(answerer->kind())] = answerer;
+  }
+  server_.Offer(&desk_, settings.remedies);
+  auto_trim_.SetThreshold(settings.auto_trim_bytes);
   sample_.identity = settings.identity;
   sample_.identity.nonce = RandomNonce();
   sample_.identity.pid = getpid();
@@ -81,6 +96,7 @@ void Sampler::BecomeChild() {
   reported_port_ = false;
   next_beat_ = next_slow_beat_ = now + kFirstBeat;
   server_.Forget();
+  desk_.Forget();
   membership_.BecomeChild(identity.nonce, now);
 }
 
@@ -92,9 +108,9 @@ void Sampler::Run() {
     Turn(std::min(NextDue(), next_slow_beat_));
     Nanoseconds now = Now();
     if (!stop_ && now >= next_slow_beat_) SlowBeat(now);
+    AnswerQuestions();
   }
-  server_.Stop();
-  sample_.identity.serving = false;
+  StopServer();
   membership_.Close();
   if (wake_ >= 0) close(wake_);
   ended_cpu_seconds_ += Seconds(CLOCK_THREAD_CPUTIME_ID);
@@ -102,11 +118,12 @@ void Sampler::Run() {
 
 // Waits until then at the latest, and does what is due but the slow beat.
 void Sampler::Turn(Nanoseconds until) {
-  int watched = membership_.Watch(watched_ + 1, Now());
+  int watched = membership_.Watch(watched_ + kOwnWatched, Now());
   Wait(until, watched);
   if (stop_) return;
   Nanoseconds now = Now();
-  membership_.Handle(watched_ + 1, watched, now);
+  membership_.Handle(watched_ + kOwnWatched, watched, now);
+  if (watched_[1].revents != 0) Distribute();
   Serve(now);
   ReportMembership(now);
   if (now >= next_beat_) {
@@ -122,6 +139,13 @@ bool Sampler::Rest() noexcept {
   return !stop_;
 }
 
+bool Sampler::RestUntil(Nanoseconds until) noexcept {
+  do {
+    if (!stop_) Turn(std::min(until, NextDue()));
+  } while (!stop_ && Now() < until);
+  return !stop_;
+}
+
 Nanoseconds Sampler::NextDue() const {
   Nanoseconds due = std::min(membership_.Deadline(), next_beat_);
   bool port_wanted = membership_.leading() && !server_.serving();
@@ -130,10 +154,11 @@ Nanoseconds Sampler::NextDue() const {
 
 void Sampler::Wait(Nanoseconds until, int watched) {
   watched_[0] = {wake_, POLLIN, 0};
+  watched_[1] = {desk_.descriptor(), POLLIN, 0};
   Nanoseconds pause = std::max<Nanoseconds>(until - Now(), 0);
   if (wake_ < 0) pause = std::min(pause, kBlindWait);
   timespec timeout = ToTimespec(pause);
-  ppoll(watched_, static_cast<nfds_t>(watched + 1), &timeout, nullptr);
+  ppoll(watched_, static_cast<nfds_t>(watched + kOwnWatched), &timeout, nullptr);
   // Somebody else's signal of that number waits for the process: it is not ours to take.
   bool foreign = (watched_[0].revents & POLLIN) && !stop_;
   if (foreign) {
@@ -143,13 +168,10 @@ void Sampler::Wait(Nanoseconds until, int watched) {
 }
 
 void Sampler::Serve(Nanoseconds now) {
-  if (server_.serving() && !membership_.leading()) {
-    server_.Stop();
-    sample_.identity.serving = false;
-  }
+  if (server_.serving() && !membership_.leading()) StopServer();
   if (!membership_.leading() || server_.serving() || now < next_serve_) return;
   char error[200] = "";
-  ServerStart started = server_.Start(settings_.listen, membership_.region(), error);
+  ServerStart started = StartServer(error);
   if (started == ServerStart::kServing) {
     serve_pause_ = port_missed_since_ = 0;
     sample_.identity.serving = true;
@@ -163,6 +185,85 @@ void Sampler::Serve(Nanoseconds now) {
   reported_port_ = true;
   LogLine("cannot serve %s:%u: %s; trying again until it is free", settings_.listen.host,
           settings_.listen.port, error);
+}
+
+ServerStart Sampler::StartServer(char* error) {
+  desk_.Open();
+  ServerStart started = server_.Start(settings_.listen, membership_.region(), error);
+  if (started != ServerStart::kServing) desk_.Close();
+  return started;
+}
+
+void Sampler::StopServer() {
+  desk_.Interrupt();
+  server_.Stop();
+  desk_.Close();
+  sample_.identity.serving = false;
+}
+
+// Hands on what the server's threads ask. What cannot be sent is answered at once.
+void Sampler::Distribute() {
+  for (Question question; desk_.Take(&question);) {
+    if (question.worker == membership_.slot()) {
+      membership_.Keep(question);
+      continue;
+    }
+    if (!membership_.Forward(question))
+      ReplySender(question.reply_to, ReplyStatus::kNoWorker, {}).Send();
+    close(question.reply_to);
+  }
+}
+
+// Not amid a slow pass, nor amid another answer: each may have the same things in hand.
+void Sampler::AnswerQuestions() {
+  for (Question question; !stop_ && membership_.TakeQuestion(&question);) {
+    Answer(question);
+    close(question.reply_to);
+  }
+}
+
+void Sampler::Answer(const Question& question) {
+  // Late is who was stopped, or at something long: nobody waits any more.
+  Nanoseconds left =
+      std::min(question.deadline - Now(CLOCK_REALTIME), RowOf(question.kind).patience);
+  if (left <= 0) return;
+  Nanoseconds deadline = Now() + left;
+  void* memory = mmap(nullptr, kMostReplyBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    Reply(question, deadline, ReplyStatus::kUnable, R"({"error":"out of memory"})");
+    return;
+  }
+  JsonText text(static_cast<char*>(memory), kMostReplyBytes);
+  ReplyStatus status = Answer(question, deadline, text);
+  if (!text.complete()) {
+    status = ReplyStatus::kBad;
+    text.Clear();
+  }
+  Reply(question, deadline, status, text.text());
+  munmap(memory, kMostReplyBytes);
+}
+
+ReplyStatus Sampler::Answer(const Question& question, Nanoseconds deadline,
+                            JsonText& text) {
+  bool remedy = RowOf(question.kind).remedy;
+  if (remedy && settings_.remedies == RemedyAccess::kNobody)
+    return ReplyStatus::kNotEnabled;
+  Answerer* answerer = answerers_[static_cast<size_t>(question.kind)];
+  if (answerer == nullptr) return ReplyStatus::kUnable;
+  LookAnew();
+  ReplyStatus status =
+      answerer->Answer({question.argument, deadline, sample_}, *this, text);
+  if (remedy) NoteRemedy();
+  return stop_ ? ReplyStatus::kInterrupted : status;
+}
+
+void Sampler::Reply(const Question& question, Nanoseconds deadline, ReplyStatus status,
+                    std::string_view text) {
+  ReplySender sender(question.reply_to, status, text);
+  while (sender.Send() == ReplySender::Progress::kMore && Now() < deadline) {
+    if (!RestUntil(Now() + kReplyPause)) return;
+  }
 }
 
 // One line for what keeps this process out of the shared endpoint.
@@ -180,6 +281,14 @@ void Sampler::ReportMembership(Nanoseconds now) {
   LogLine("not part of the endpoint %s:%u: %s (held by process %d)",
           settings_.listen.host, settings_.listen.port,
           kReasonNames[static_cast<int>(reason)], membership_.holder_pid());
+}
+
+// A beat out of turn.
+void Sampler::LookAnew() {
+  Look(false);
+  if (stop_) return;
+  sample_.timestamp_seconds = Seconds(CLOCK_REALTIME);
+  Publish(Now());
 }
 
 void Sampler::Beat(Nanoseconds now) {
@@ -230,6 +339,25 @@ void Sampler::SlowBeat(Nanoseconds now) {
   auto stretched = static_cast<Nanoseconds>(used / settings_.slow_cpu_share * kSecond);
   next_slow_beat_ = now + std::max(settings_.slow_interval, stretched);
   Publish(Now());
+  TrimIfDue();
+}
+
+void Sampler::TrimIfDue() {
+  if (!auto_trim_.Due(sample_.malloc.trim_bytes, Now())) return;
+  Relief relief;
+  if (!TrimHeap(&relief)) return;
+  LogLine("trimmed the C heap: RSS %.1f MiB before, %.1f MiB after; %.0f ms",
+          Mebibytes(relief.resident_before_bytes), Mebibytes(relief.resident_after_bytes),
+          relief.stalled_seconds * 1000);
+  NoteRemedy();
+}
+
+// What it did shows at once, and what only a slow beat sees, soon: the application did
+// nothing, and yet its figures are of before.
+void Sampler::NoteRemedy() {
+  LookAnew();
+  slow_activity_ = {};
+  next_slow_beat_ = std::min(next_slow_beat_, Now() + settings_.interval);
 }
 
 void Sampler::RunSlowCollector(SlowCollector& collector) {

@@ -14,7 +14,10 @@
 
 #include "exporter/publish/server.h"
 #include "exporter/region/membership.h"
+#include "exporter/region/question_desk.h"
+#include "exporter/sample/auto_trim.h"
 #include "exporter/sample/collector.h"
+#include "exporter/sample/question.h"
 #include "exporter/system/clock.h"
 
 namespace pymalloc_exporter {
@@ -28,12 +31,20 @@ struct Settings {
   // Of one core, what slow collectors may use: their beat is stretched to keep to it.
   double slow_cpu_share;
   Identity identity;  // app, implementation, version, detail
+  RemedyAccess remedies = RemedyAccess::kNobody;
+  uint64_t auto_trim_bytes = 0;  // reclaimable by a trim, from which on one is made
+};
+
+// What the sampler runs. All of it lives for ever.
+struct Crew {
+  std::span<Collector* const> collectors;
+  std::span<SlowCollector* const> slow_collectors;
+  std::span<Answerer* const> answerers;
 };
 
 class Sampler final : private Pace {
  public:
-  void Configure(const Settings& settings, std::span<Collector* const> collectors,
-                 std::span<SlowCollector* const> slow_collectors);
+  void Configure(const Settings& settings, const Crew& crew);
 
   // The thread's body: returns soon after stop() was set (and the thread woken).
   void Run();
@@ -57,10 +68,22 @@ class Sampler final : private Pace {
 
   bool Rest() noexcept override;
   const StopFlag& stop() const noexcept override { return stop_; }
+  bool RestUntil(Nanoseconds until) noexcept override;
   void Turn(Nanoseconds until);
   void Wait(Nanoseconds until, int watched);
   Nanoseconds NextDue() const;
   void Serve(Nanoseconds now);
+  ServerStart StartServer(char* error);
+  void StopServer();
+  void Distribute();
+  void AnswerQuestions();
+  void Answer(const Question& question);
+  ReplyStatus Answer(const Question& question, Nanoseconds deadline, JsonText& text);
+  void Reply(const Question& question, Nanoseconds deadline, ReplyStatus status,
+             std::string_view text);
+  void LookAnew();
+  void TrimIfDue();
+  void NoteRemedy();
   void Beat(Nanoseconds now);
   void Look(bool idle);
   void RunCollector(Collector& collector);
@@ -77,12 +100,15 @@ class Sampler final : private Pace {
   int collector_count_ = 0;
   SlowCollector* slow_collectors_[kMostCollectors] = {};
   int slow_collector_count_ = 0;
+  Answerer* answerers_[static_cast<size_t>(QuestionKind::kCount)] = {};
   StopFlag stop_{false};
 
   Membership membership_;
   Server server_;
   Sample sample_;
-  pollfd watched_[kMaxConnections + 2];  // the first is the wake descriptor
+  QuestionDesk desk_;
+  // First the wake descriptor and the desk's; what membership watches follows.
+  pollfd watched_[kMaxConnections + 3];
   int wake_ = -1;
 
   Nanoseconds next_beat_ = 0;
@@ -96,6 +122,7 @@ class Sampler final : private Pace {
   bool reported_port_ = false;
   Activity activity_;
   Activity slow_activity_;
+  AutoTrim auto_trim_;
   double ended_cpu_seconds_ = 0;  // of our threads that were stopped
 };
 

@@ -9,6 +9,7 @@
 
 #include "exporter/cpython/find_arenas.h"
 #include "exporter/cpython/free_list_proof.h"
+#include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/layout.h"
 
 // Exported by every version and kept for guppy3, but declared in internal headers only.
@@ -94,6 +95,7 @@ void Retire(PyObject* keeper) {
   Pymalloc().End();
   Gc().End();
   FreeLists().End();
+  EndErrands();
   reinterpret_cast<void (*)()>(PyCapsule_GetPointer(keeper, kKeeperName))();
 }
 
@@ -260,6 +262,7 @@ void InstallCollectors() {
   Pymalloc().SetState(InstallPymalloc());
   Gc().SetState(InstallGc());
   FreeLists().SetState(InstallFreeLists());
+  BeginErrands();
 }
 
 bool InMainInterpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }

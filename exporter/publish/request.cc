@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace pymalloc_exporter {
 namespace {
@@ -42,14 +43,41 @@ bool Refused(std::string_view parameters) {
   return false;
 }
 
+constexpr std::string_view kWorkersFolder = "/api/v1/workers/";
+constexpr int kFirstQuestion = static_cast<int>(HttpPath::kSample);
+constexpr int kQuestionCount = static_cast<int>(QuestionKind::kCount);
+static_assert(kFirstQuestion + kQuestionCount == static_cast<int>(HttpPath::kOther));
+
+int WorkerNumber(std::string_view text) {
+  int number = kNoSlot;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  bool plain = error == std::errc() && end == text.data() + text.size() &&
+               text[0] != '-' && (text[0] != '0' || text.size() == 1);
+  return plain && number < kSlots ? number : kNoSlot;
+}
+
 }  // namespace
 
-HttpPath PathOf(std::string_view uri) {
+Target TargetOf(std::string_view uri) {
   std::string_view path = uri.substr(0, uri.find('?'));
-  for (int i = 0; i < static_cast<int>(HttpPath::kOther); ++i) {
-    if (path == kHttpPathNames[i]) return static_cast<HttpPath>(i);
+  for (int i = 0; i < kFirstQuestion; ++i) {
+    if (path == kHttpPathNames[i]) return {static_cast<HttpPath>(i)};
   }
-  return HttpPath::kOther;
+  if (!path.starts_with(kWorkersFolder)) return {HttpPath::kOther};
+  path.remove_prefix(kWorkersFolder.size());
+  int worker = WorkerNumber(path.substr(0, path.find('/')));
+  path.remove_prefix(std::min(path.find('/'), path.size()));
+  for (int i = 0; worker != kNoSlot && i < kQuestionCount; ++i) {
+    bool named = path.starts_with('/') && path.substr(1) == kQuestions[i].name;
+    if (named) return {static_cast<HttpPath>(kFirstQuestion + i), worker};
+  }
+  return {HttpPath::kOther};
+}
+
+bool QuestionOf(HttpPath path, QuestionKind* kind) {
+  int index = static_cast<int>(path) - kFirstQuestion;
+  *kind = static_cast<QuestionKind>(index);
+  return index >= 0 && index < kQuestionCount;
 }
 
 bool AcceptsGzip(std::string_view header) {

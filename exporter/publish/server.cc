@@ -3,6 +3,7 @@
 #include <civetweb.h>
 #include <errno.h>
 #include <pthread.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -56,11 +57,30 @@ HttpCode NearestCode(int status) {
   return status < 500 ? HttpCode::k400 : HttpCode::k503;
 }
 
+// Empty where there is none, "," where it is given more than once.
+std::string_view Header(const mg_request_info& info, const char* name) {
+  std::string_view value;
+  for (int i = 0; i < info.num_headers; ++i) {
+    if (strcasecmp(info.http_headers[i].name, name) != 0) continue;
+    value = value.data() == nullptr ? std::string_view(info.http_headers[i].value) : ",";
+  }
+  return value;
+}
+
+ApiRequest MakeRequest(const mg_request_info& info, const Target& target) {
+  return {info.request_method,    target,
+          info.remote_addr,       Header(info, "Host"),
+          Header(info, "Origin"), Header(info, kMarkerHeader)};
+}
+
 // An allocation that failed must not need another one: the text fits into the string.
-Answer MakeAnswer(mg_connection* connection, HttpPath path, const Region& region) {
+Answer MakeAnswer(mg_connection* connection, const Target& target, const ApiTerms& terms,
+                  const Region& region) {
   try {
-    const char* method = mg_get_request_info(connection)->request_method;
-    Answer answer = AnswerTo(method, path, region);
+    const mg_request_info& info = *mg_get_request_info(connection);
+    Answer answer = IsApi(target.path)
+                        ? AnswerApi(MakeRequest(info, target), terms, region)
+                        : AnswerTo(info.request_method, target.path, region);
     const char* accepted = mg_get_header(connection, "Accept-Encoding");
     if (accepted != nullptr && AcceptsGzip(accepted)) Compress(answer);
     return answer;
@@ -81,11 +101,11 @@ class ServerCallbacks {
   static int BeginRequest(mg_connection* connection) {
     // Else it waits for what remains of a body, though it comes byte by byte for ever.
     mg_disable_connection_keep_alive(connection);
-    const Region region = Of(mg_get_context(connection)).region_;
+    Server& server = Of(mg_get_context(connection));
     const mg_request_info& request = *mg_get_request_info(connection);
-    HttpPath path = PathOf(request.request_uri);
-    Answer answer = MakeAnswer(connection, path, region);
-    Count(region, path, answer.code);
+    Target target = TargetOf(request.request_uri);
+    Answer answer = MakeAnswer(connection, target, server.terms_, server.region_);
+    Count(server.region_, target.path, answer.code);
     SendHead(connection, kHttpCodeValues[static_cast<int>(answer.code)], answer);
     if (strcmp(request.request_method, "HEAD") != 0) SendBody(connection, answer.body);
     return 1;
@@ -176,7 +196,7 @@ ServerStart Server::Start(const ListenAddress& address, const Region& region,
   }
   static const unsigned initialized = mg_init_library(MG_FEATURES_DEFAULT);
   static_cast<void>(initialized);
-  address_ = address;
+  terms_.listen = address;
   region_ = region;
   starter_ = pthread_self();
   last_message_[0] = '\0';
@@ -189,7 +209,7 @@ ServerStart Server::Start(const ListenAddress& address, const Region& region,
 void Server::Stop() {
   if (context_ == nullptr) return;
   // Else it sleeps in a poll of its listener for up to 0.2 s.
-  ShutDownListener(address_);
+  ShutDownListener(terms_.listen);
   mg_stop(context_);
   context_ = nullptr;
 }

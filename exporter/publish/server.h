@@ -1,4 +1,4 @@
-// The HTTP server of the leader: /metrics, /, /-/healthy, /-/ready, and 404.
+// The HTTP server of the leader: /metrics, /, /-/healthy, /-/ready, /api/v1, and 404.
 //
 // civetweb, driven directly. Its threads block every signal, read the region only, take
 // no lock shared with the application and never the GIL. They do use malloc.
@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "exporter/publish/api.h"
 #include "exporter/publish/listen_address.h"
 #include "exporter/region/region.h"
 
@@ -29,6 +30,13 @@ inline constexpr size_t kServerErrorBytes = 200;
 
 class Server {
  public:
+  // Before the first Start(): the desk that workers are asked at, which has to be open
+  // while it serves, and who may apply remedies.
+  void Offer(QuestionDesk* desk, RemedyAccess remedies) {
+    terms_.desk = desk;
+    terms_.remedies = remedies;
+  }
+
   // Starts to serve `region`, which has to stay mapped until Stop(). All signals have to
   // be blocked in the calling thread; the server's threads share its descriptor table.
   // `error` (kServerErrorBytes) receives one line unless kServing.
@@ -51,7 +59,7 @@ class Server {
 
   mg_context* context_ = nullptr;
   Region region_;
-  ListenAddress address_{};
+  ApiTerms terms_;
   std::atomic<int> clocks_[kMostThreads] = {};  // clockid_t of each thread, 0: none
   std::atomic<int64_t> ended_nanoseconds_{0};
   pthread_t starter_{};

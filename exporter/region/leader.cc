@@ -47,6 +47,22 @@ void Leader::End() {
   }
 }
 
+bool Leader::Forward(const Question& question) const {
+  uint64_t nonce = region_.Owner(question.worker);
+  auto member = std::find_if(
+      std::begin(connections_), std::end(connections_), [&](const Connection& c) {
+        return c.stage == Stage::kMember && c.slot == question.worker && c.nonce == nonce;
+      });
+  if (nonce == 0 || member == std::end(connections_)) return false;
+  Message message = MakeMessage(MessageKind::kQuestion);
+  message.nonce = nonce;
+  message.slot = question.worker;
+  message.question = static_cast<uint32_t>(question.kind);
+  message.argument = question.argument;
+  message.deadline = question.deadline;
+  return Send(member->fd, message, question.reply_to);
+}
+
 bool Leader::HasMembers() const {
   return std::any_of(std::begin(connections_), std::end(connections_),
                      [](const Connection& c) { return c.stage == Stage::kMember; });

@@ -10,6 +10,7 @@
 
 #include <poll.h>
 
+#include "exporter/region/question_desk.h"
 #include "exporter/region/region.h"
 #include "exporter/region/rendezvous.h"
 #include "exporter/system/clock.h"
@@ -32,6 +33,10 @@ class Leader {
   int Watch(pollfd* fds, Nanoseconds now) const;
   void Handle(const pollfd* fds, int count, Nanoseconds now);
   Nanoseconds Deadline() const { return deadline_; }
+
+  // Sends a question on to the member that holds the slot question.worker; false if there
+  // is none, or it takes nothing now. The descriptor stays the caller's.
+  bool Forward(const Question& question) const;
 
   // Whether some other process is connected, so that it could lead.
   bool HasMembers() const;

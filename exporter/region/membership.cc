@@ -49,6 +49,7 @@ void Membership::Open(Nanoseconds now) {
 void Membership::Close() {
   alone_before_ = state_ == State::kLeading && !leader_.HasMembers();
   leader_.End();
+  DropQuestions();
   Hang();
   HoldDescriptor(-1);
   state_ = State::kSeeking;
@@ -60,6 +61,7 @@ void Membership::BecomeChild(uint64_t nonce, Nanoseconds born) {
   forked_at_ = 0;
   slot_ = last_slot_ = kNoSlot;
   without_slot_ = alone_before_ = false;
+  question_count_ = 0;
   trouble_ = Reason::kNone;
 }
 
@@ -204,7 +206,7 @@ void Membership::Hear(Nanoseconds now) {
 bool Membership::Answer(const Message& message, int descriptor, Nanoseconds) {
   bool right = false;
   if (state_ == State::kMember) {
-    right = false;  // nothing more is said to a member
+    return KeepQuestion(message, descriptor);  // nothing else is said to a member
   } else if (message.kind == MessageKind::kChallenge) {
     right = AnswerChallenge(message);
   } else if (message.kind == MessageKind::kWelcome) {
@@ -244,6 +246,42 @@ bool Membership::AnswerWelcome(const Message& message, int descriptor) {
   if (region().Owner(slot_) != nonce_) slot_ = kNoSlot;
   TellSlot();
   return true;
+}
+
+// Of more than may be asked at once, nobody waits for the oldest any more.
+void Membership::Keep(const Question& question) {
+  Question oldest;
+  if (question_count_ == kMostAtOnce && TakeQuestion(&oldest)) close(oldest.reply_to);
+  questions_[question_count_++] = question;
+}
+
+bool Membership::KeepQuestion(const Message& message, int descriptor) {
+  bool makes_sense = message.kind == MessageKind::kQuestion && descriptor >= 0 &&
+                     message.nonce == nonce_ &&
+                     message.question < static_cast<uint32_t>(QuestionKind::kCount);
+  if (!makes_sense) {
+    if (descriptor >= 0) close(descriptor);
+    return false;
+  }
+  Keep({static_cast<QuestionKind>(message.question), static_cast<int>(message.slot),
+        message.argument, message.deadline, descriptor});
+  return true;
+}
+
+bool Membership::TakeQuestion(Question* question) {
+  if (question_count_ == 0) return false;
+  *question = questions_[0];
+  std::copy(questions_ + 1, questions_ + question_count_, questions_);
+  --question_count_;
+  return true;
+}
+
+void Membership::DropQuestions() {
+  for (Question question; TakeQuestion(&question);) close(question.reply_to);
+}
+
+bool Membership::Forward(const Question& question) const {
+  return state_ == State::kLeading && leader_.Forward(question);
 }
 
 void Membership::MoveTo(const Region& region) {

@@ -65,6 +65,13 @@ class Membership {
   Region region() const { return region_; }
   int slot() const { return slot_; }
 
+  // Adds a question to those of this process, which then has the descriptor.
+  void Keep(const Question& question);
+  // A question that the leader asked this process: the oldest that was not taken yet.
+  bool TakeQuestion(Question* question);
+  // See Leader::Forward; false where this process leads nobody.
+  bool Forward(const Question& question) const;
+
   // Writes into the own slot; claims one first once the process is a second old.
   void Publish(const Sample& sample, Nanoseconds now);
 
@@ -95,6 +102,8 @@ class Membership {
   bool Answer(const Message& message, int descriptor, Nanoseconds now);
   bool AnswerChallenge(const Message& message);
   bool AnswerWelcome(const Message& message, int descriptor);
+  bool KeepQuestion(const Message& message, int descriptor);
+  void DropQuestions();
   void MoveTo(const Region& region);
   void HoldDescriptor(int descriptor);
   void LoseLeader(Nanoseconds now);
@@ -129,6 +138,8 @@ class Membership {
   std::atomic<int> slot_{kNoSlot};
   int last_slot_ = kNoSlot;
   bool without_slot_ = false;
+  Question questions_[kMostAtOnce];
+  int question_count_ = 0;
   Leader leader_;
 };
 

@@ -23,11 +23,32 @@ inline constexpr size_t kRegionBytes = kSlotBytes * (kSlots + 1);  // 8 MiB: hea
 inline constexpr int kNoSlot = -1;
 
 // The paths and codes that requests are counted by.
-enum class HttpPath : uint8_t { kMetrics, kIndex, kHealthy, kReady, kOther, kCount };
-enum class HttpCode : uint8_t { k200, k400, k404, k405, k503, kCount };
-inline constexpr const char* kHttpPathNames[] = {"/metrics", "/", "/-/healthy",
-                                                 "/-/ready", "other"};
-inline constexpr int kHttpCodeValues[] = {200, 400, 404, 405, 503};
+// Those of questions to a worker stand together, in the order of QuestionKind.
+enum class HttpPath : uint8_t {
+  kMetrics,
+  kIndex,
+  kHealthy,
+  kReady,
+  kWorkers,
+  kSample,
+  kTrim,
+  kCollect,
+  kClearFreeLists,
+  kOther,
+  kCount
+};
+enum class HttpCode : uint8_t { k200, k400, k403, k404, k405, k502, k503, k504, kCount };
+inline constexpr const char* kHttpPathNames[] = {"/metrics",
+                                                 "/",
+                                                 "/-/healthy",
+                                                 "/-/ready",
+                                                 "/api/v1/workers",
+                                                 "/api/v1/workers/N/sample",
+                                                 "/api/v1/workers/N/trim",
+                                                 "/api/v1/workers/N/collect",
+                                                 "/api/v1/workers/N/clear-free-lists",
+                                                 "other"};
+inline constexpr int kHttpCodeValues[] = {200, 400, 403, 404, 405, 502, 503, 504};
 
 // Counters of the endpoint. They live in the region, so a new leader goes on counting.
 struct EndpointCounters {

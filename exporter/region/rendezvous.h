@@ -10,6 +10,7 @@
 //           -> Challenge  to any other, with the proof that it knows the region's key
 //   member  -> Proof      that it inherited the region's key; then Welcome
 //   member  -> Slot       whenever it has claimed a slot, or found none
+//   leader  -> Question   to a member, with the descriptor that takes the answer
 // The key itself is never sent.
 //
 // Thread safety: no state. No GIL, no malloc.
@@ -29,7 +30,14 @@ struct MembershipName {
   char address[80];  // the listen address, "127.0.0.1:9512"
 };
 
-enum class MessageKind : uint32_t { kHello, kWelcome, kChallenge, kProof, kSlot };
+enum class MessageKind : uint32_t {
+  kHello,
+  kWelcome,
+  kChallenge,
+  kProof,
+  kSlot,
+  kQuestion
+};
 
 struct Message {
   uint64_t magic;
@@ -40,6 +48,10 @@ struct Message {
   uint64_t challenge[2];
   uint64_t proof;
   int64_t slot;
+  // Of a kQuestion, see Question.
+  uint64_t argument;
+  int64_t deadline;
+  uint32_t question;
 };
 
 Message MakeMessage(MessageKind kind);

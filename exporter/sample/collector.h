@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "exporter/sample/sample.h"
+#include "exporter/system/clock.h"
 
 namespace pymalloc_exporter {
 
@@ -48,6 +49,8 @@ class Pace {
     static const StopFlag never{false};
     return never;
   }
+  // The same until a time (CLOCK_MONOTONIC), for whoever waits for something.
+  virtual bool RestUntil(Nanoseconds) noexcept { return Rest(); }
 };
 
 class SlowCollector {

@@ -4,35 +4,17 @@
 #include <cmath>
 #include <cstring>
 
+#include "exporter/sample/json_text.h"
+
 namespace pymalloc_exporter {
 namespace {
-
-// Bytes of the UTF-8 sequence at `text` (Unicode 15, table 3-7), 0 if it is none.
-size_t SequenceBytes(const unsigned char* text, size_t room) {
-  unsigned char first = text[0];
-  size_t bytes = first < 0x80   ? 1
-                 : first < 0xc2 ? 0
-                 : first < 0xe0 ? 2
-                 : first < 0xf0 ? 3
-                 : first < 0xf5 ? 4
-                                : 0;
-  if (bytes == 0 || bytes > room) return 0;
-  for (size_t i = 1; i < bytes; ++i) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-  }
-  bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
-  bool surrogate = first == 0xed && text[1] >= 0xa0;
-  bool too_large = first == 0xf4 && text[1] >= 0x90;
-  return overlong || surrogate || too_large ? 0 : bytes;
-}
 
 template <size_t Size>
 bool ValidText(const char (&text)[Size]) {
   size_t length = strnlen(text, Size);
   if (length == Size) return false;
-  const auto* bytes = reinterpret_cast<const unsigned char*>(text);
   for (size_t at = 0; at < length;) {
-    size_t step = SequenceBytes(bytes + at, length - at);
+    size_t step = SequenceBytes({text + at, length - at});
     if (step == 0) return false;
     at += step;
   }

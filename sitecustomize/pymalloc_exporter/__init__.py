@@ -11,8 +11,9 @@ TYPE_CHECKING = False  # these would cost every interpreter time at its start
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+    from typing import Any
 
-__all__ = ["__version__", "install"]
+__all__ = ["__version__", "clear_free_lists", "collect", "install", "trim"]
 
 
 def _load_native() -> "ModuleType":
@@ -39,15 +40,19 @@ def install(
     slow_interval: float = 60.0,
     slow_cpu: float = 0.5,
     detail: str = "default",
+    enable_admin_api: str = "off",
+    auto_trim: str = "off",
 ) -> None:
     """Start to sample this process and to take part in the endpoint ``listen``.
 
     ``interval`` and ``slow_interval`` (for what walks the whole process) are in seconds,
-    ``slow_cpu`` is what these walks may take, in percent of a core,
-    ``app`` defaults to the name of the program, ``detail`` is ``"default"`` or ``"full"``. Does
-    nothing where the exporter runs already, in sub-interpreters, and where ``listen`` is
-    ``"off"``. Raises ValueError for a bad argument, ImportError where it was not built for this
-    interpreter, RuntimeError if it cannot start.
+    ``slow_cpu`` is what these walks may take, in percent of a core, ``app`` defaults to the name
+    of the program, ``detail`` is ``"default"`` or ``"full"``,
+    ``enable_admin_api`` ``"off"``, ``"on"`` (remedies for clients on this machine) or ``"all"``,
+    ``auto_trim`` ``"off"`` or a size such as ``"256MiB"``. Does nothing where the exporter runs
+    already, in sub-interpreters, and where ``listen`` is ``"off"``. Raises ValueError for a bad
+    argument, ImportError where it was not built for this interpreter, RuntimeError if it cannot
+    start.
     """
     from pymalloc_exporter import config
 
@@ -57,6 +62,8 @@ def install(
         "SLOW_INTERVAL": slow_interval,
         "SLOW_CPU": slow_cpu,
         "DETAIL": detail,
+        "ENABLE_ADMIN_API": enable_admin_api,
+        "AUTO_TRIM": auto_trim,
     }
     if app is not None:
         given["APP"] = app
@@ -65,6 +72,34 @@ def install(
     )
     if settings is not None:
         _load_native().install(**settings)
+
+
+def trim() -> "dict[str, Any]":
+    """Give back to the system what the C heap keeps free, as malloc_trim(3) does.
+
+    Without the GIL; whoever allocates from the C heap meanwhile waits, 20 ms for 200,000 free
+    chunks. Returns ``resident_before_bytes`` and ``resident_after_bytes`` (RSS) and
+    ``stalled_seconds``. RuntimeError where malloc is not glibc's.
+    """
+    return _load_native().trim()
+
+
+def collect() -> "dict[str, Any]":
+    """A full garbage collection, measured: as trim(), and ``unreachable_objects``.
+
+    Clears the free lists, too: ``freelist_before_bytes`` and ``freelist_after_bytes``, both 0
+    where the exporter does not read them in this process.
+    """
+    return _load_native().collect()
+
+
+def clear_free_lists() -> "dict[str, Any]":
+    """Give the interpreter's free lists back to its allocator, without traversing the objects.
+
+    The keys of collect(). All objects that the collector tracks count as old afterwards. Where
+    the application has called gc.freeze(), this is a full collection.
+    """
+    return _load_native().clear_free_lists()
 
 
 def start_from_environment(log: "Callable[[str], None]") -> None:

@@ -73,6 +73,24 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"of a core, for these walks at most; default: {config.DEFAULT_SLOW_CPU:g}",
     )
     run.add_argument("--detail", metavar="default|full", help="full adds series a size class")
+    run.add_argument(
+        "--enable-admin-api",
+        action="store_const",
+        const="on",
+        help="let clients on this machine trim, collect and clear free lists over HTTP",
+    )
+    run.add_argument(
+        "--enable-admin-api-for-all",
+        action="store_const",
+        const="all",
+        dest="enable_admin_api",
+        help="and clients elsewhere, where the address is reached by them",
+    )
+    run.add_argument(
+        "--auto-trim",
+        metavar="SIZE",
+        help="trim the C heap where that gives back this much, such as 256MiB; default: never",
+    )
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     commands.add_parser("path", help="print the folder to put on PYTHONPATH")
     return parser

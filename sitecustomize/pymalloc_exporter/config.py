@@ -92,6 +92,28 @@ def parse_detail(text: str) -> str:
     return text
 
 
+def parse_remedies(text: str) -> str:
+    """Who may apply remedies over HTTP: "off", "loopback" or "all"."""
+    known = {"on": "loopback", "1": "loopback", "0": "off"}
+    choice = known.get(text, text)
+    if choice not in ("off", "loopback", "all"):
+        raise ValueError(text)
+    return choice
+
+
+_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def parse_bytes(text: str) -> int:
+    """268435456 for "256MiB"; 0 for "off"."""
+    if text == "off":
+        return 0
+    unit = _UNITS.get(text[-3:])
+    if unit is None:
+        raise ValueError(text)
+    return _whole_number(text[:-3], 1, 99999) * unit
+
+
 # Name: how it is read, what is allowed, and what a bad value in the environment leaves.
 SETTINGS: "dict[str, tuple[Callable[[str], Any], str, str]]" = {
     "LISTEN": (
@@ -113,6 +135,8 @@ SETTINGS: "dict[str, tuple[Callable[[str], Any], str, str]]" = {
         f"using {DEFAULT_SLOW_CPU:g}",
     ),
     "DETAIL": (parse_detail, "default or full", f"using {DEFAULT_DETAIL}"),
+    "ENABLE_ADMIN_API": (parse_remedies, "on (from this machine), all or off", "off"),
+    "AUTO_TRIM": (parse_bytes, "1KiB to 99999GiB, such as 256MiB, or off", "off"),
 }
 
 
@@ -201,6 +225,8 @@ def complete(values: "Mapping[str, Any]") -> "Optional[Settings]":
         "slow_interval": values.get("SLOW_INTERVAL", DEFAULT_SLOW_INTERVAL),
         "slow_cpu": values.get("SLOW_CPU", DEFAULT_SLOW_CPU),
         "detail": values.get("DETAIL", DEFAULT_DETAIL),
+        "remedies": values.get("ENABLE_ADMIN_API", "off"),
+        "auto_trim_bytes": values.get("AUTO_TRIM", 0),
     }
 
 

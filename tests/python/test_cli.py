@@ -70,6 +70,15 @@ def test_flags_win_over_the_environment():
     assert settings_from_run(*flags, *more, **GIVEN) == expected
 
 
+def test_flags_enable_remedies():
+    names = ("ENABLE_ADMIN_API", "AUTO_TRIM")
+    for flag, value in (("--enable-admin-api", "on"), ("--enable-admin-api-for-all", "all")):
+        found = environment_from_run(flag, "--auto-trim", "256MiB")
+        assert [found.get(f"PYMALLOC_EXPORTER_{name}") for name in names] == [value, "256MiB"]
+    found = environment_from_run()
+    assert [found.get(f"PYMALLOC_EXPORTER_{name}") for name in names] == [None, None]
+
+
 def test_empty_variables_count_as_not_given():
     found = settings_from_run(**dict.fromkeys(GIVEN, ""))
     assert found == ("127.0.0.1:9512", "env", "", "", "", "")

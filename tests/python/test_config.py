@@ -18,6 +18,8 @@ DEFAULTS = {
     "slow_interval": 60.0,
     "slow_cpu": 0.5,
     "detail": "default",
+    "remedies": "off",
+    "auto_trim_bytes": 0,
 }
 
 
@@ -58,6 +60,9 @@ BAD = (
     *(("SLOW_INTERVAL", text, "0.001 to 3600") for text in ("", "0", "3600.1", "nan")),
     *(("SLOW_CPU", text, "0.01 to 100") for text in ("", "0", "101", "nan", "5%")),
     *(("DETAIL", text, "default or full") for text in ("", "Full", "default ", "all")),
+    *(("ENABLE_ADMIN_API", text, "all or off") for text in ("", "yes", "ON", "2")),
+    *(("AUTO_TRIM", text, "256MiB") for text in ("", "256", "0MiB", "1MB", "-1MiB", "1.5GiB")),
+    *(("AUTO_TRIM", text, "256MiB") for text in ("MiB", "100000GiB", " 1MiB", "1 MiB", "on")),
 )
 
 
@@ -84,6 +89,21 @@ def test_interval(text, seconds):
     assert config.parse("INTERVAL", text, "here") == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "remedies"),
+    [("on", "loopback"), ("1", "loopback"), ("all", "all"), ("off", "off"), ("0", "off")],
+)
+def test_enable_admin_api(text, remedies):
+    assert config.parse("ENABLE_ADMIN_API", text, "here") == remedies
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1KiB", 1024), ("256MiB", 256 << 20), ("99999GiB", 99999 << 30), ("off", 0)]
+)
+def test_auto_trim(text, size):
+    assert config.parse("AUTO_TRIM", text, "here") == size
+
+
 # From the environment.
 
 
@@ -94,10 +114,12 @@ def test_environment_gives_the_arguments_of_install():
         "PYMALLOC_EXPORTER_SLOW_INTERVAL": "90",
         "PYMALLOC_EXPORTER_SLOW_CPU": "2",
         "PYMALLOC_EXPORTER_DETAIL": "full",
+        "PYMALLOC_EXPORTER_ENABLE_ADMIN_API": "on",
+        "PYMALLOC_EXPORTER_AUTO_TRIM": "1GiB",
     }
     changed = {"interval": 0.5, "slow_interval": 90.0, "slow_cpu": 2.0, "detail": "full"}
-    settings = {**DEFAULTS, **changed}
-    assert config.from_environment(given) == (settings, [])
+    remedies = {"remedies": "loopback", "auto_trim_bytes": 1 << 30}
+    assert config.from_environment(given) == ({**DEFAULTS, **changed, **remedies}, [])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@
 namespace pymalloc_exporter {
 namespace {
 
-TEST(PathOf, KnowsExactPathsOnly) {
+HttpPath PathOf(const char* uri) { return TargetOf(uri).path; }
+
+TEST(TargetOf, KnowsExactPathsOnly) {
   EXPECT_EQ(PathOf("/metrics"), HttpPath::kMetrics);
   EXPECT_EQ(PathOf("/metrics?name[]=x"), HttpPath::kMetrics);
   EXPECT_EQ(PathOf("/"), HttpPath::kIndex);
