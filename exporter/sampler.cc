@@ -9,6 +9,7 @@
 
 #include "exporter/system/descriptors.h"
 #include "exporter/system/log.h"
+#include "exporter/system/process_status.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -176,9 +177,16 @@ void Sampler::ReportMembership(Nanoseconds now) {
                       now - trouble_since_ >= kTroublePatience && !(reported_ & bit);
   if (!worth_a_line) return;
   reported_ |= bit;
+  pid_t holder = membership_.holder_pid();
+  if (reason == Reason::kLeaderSilent) {
+    LogLine("waiting for process %d, which holds the endpoint %s:%u and %s", holder,
+            settings_.listen.host, settings_.listen.port,
+            IsStopped(holder) ? "is stopped" : "does not answer");
+    return;
+  }
   LogLine("not part of the endpoint %s:%u: %s (held by process %d)",
           settings_.listen.host, settings_.listen.port,
-          kReasonNames[static_cast<int>(reason)], membership_.holder_pid());
+          kReasonNames[static_cast<int>(reason)], holder);
 }
 
 void Sampler::Beat(Nanoseconds now) {

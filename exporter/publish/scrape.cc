@@ -23,10 +23,14 @@ void ReadCounters(const EndpointCounters& counters, Scrape& scrape) {
 Scrape ReadRegion(const Region& region) {
   Scrape scrape;
   LiveSample live{};
+  // A killed leader's slot says for a while that it serves.
+  uint64_t leader = region.counters().leader;
   for (live.worker = 0; live.worker < kSlots; ++live.worker) {
     SlotState state = region.Read(live.worker, &live.sample);
-    if (state == SlotState::kGood) scrape.workers.push_back(live);
     if (state == SlotState::kRejected) ++region.counters().slots_rejected;
+    if (state != SlotState::kGood) continue;
+    if (live.sample.identity.nonce != leader) live.sample.identity.serving = false;
+    scrape.workers.push_back(live);
   }
   AssignRoles(scrape.workers);
   ReadCounters(region.counters(), scrape);
