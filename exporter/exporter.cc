@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "exporter/system/log.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -36,6 +38,12 @@ bool Exporter::Start(const Settings& settings, std::span<Collector* const> colle
   return true;
 }
 
+void Exporter::Resume() {
+  if (thread_.Start() || reported_) return;
+  reported_ = true;
+  LogLine("no thread could be started after a fork: off until the next one");
+}
+
 void Exporter::Hold() {
   Lock lock(lifecycle_);
   ++holds_;
@@ -44,7 +52,7 @@ void Exporter::Hold() {
 
 void Exporter::Release() {
   Lock lock(lifecycle_);
-  if (--holds_ == 0) thread_.Start();
+  if (--holds_ == 0) Resume();
 }
 
 void Exporter::BeforeFork() {
@@ -54,7 +62,7 @@ void Exporter::BeforeFork() {
 
 void Exporter::AfterForkInParent() {
   sampler_.NoteFork();
-  if (holds_ == 0) thread_.Start();
+  if (holds_ == 0) Resume();
   pthread_mutex_unlock(&lifecycle_);
 }
 
@@ -63,7 +71,7 @@ void Exporter::AfterForkInChild() {
   holds_ = 0;
   thread_.Forget();
   sampler_.BecomeChild();
-  thread_.Start();
+  Resume();
   pthread_mutex_unlock(&lifecycle_);
 }
 

@@ -55,6 +55,8 @@ void Sampler::Configure(const Settings& settings, std::span<Collector* const> co
   sample_.identity.nonce = RandomNonce();
   sample_.identity.pid = getpid();
   sample_.identity.parent_pid = getppid();
+  sample_.clock_offset_seconds = ClockOffset();
+  sample_.time_namespace = TimeNamespace();
   Nanoseconds now = Now();
   next_beat_ = next_slow_beat_ = now + kFirstBeat;
   MembershipName name{geteuid(), {}};
@@ -72,6 +74,7 @@ void Sampler::BecomeChild() {
   identity.nonce = RandomNonce();
   identity.pid = getpid();
   identity.serving = false;
+  sample_.time_namespace = TimeNamespace();
   for (CollectorStatus& status : sample_.collectors) status = CollectorStatus{};
   sample_.process = ProcessSample{};
   sample_.timestamp_seconds = 0;
@@ -85,7 +88,12 @@ void Sampler::BecomeChild() {
 }
 
 void Sampler::Run() {
-  if (OwnDescriptors() == DescriptorTable::kOwn) LogFromOwnTable();
+  if (OwnDescriptors() == DescriptorTable::kShared) {
+    LogLine("close_range(2) and unshare(2) are refused here: off");
+    off_ = true;
+    return;
+  }
+  LogFromOwnTable();
   wake_ = OpenWakeDescriptor();
   membership_.Open(Now());
   while (!stop_) {
@@ -191,6 +199,7 @@ void Sampler::ReportMembership(Nanoseconds now) {
 
 void Sampler::Beat(Nanoseconds now) {
   Look(activity_.Ceased(ApplicationCpuSeconds()));
+  FollowClock(sample_, ClockOffset());
   sample_.timestamp_seconds = Seconds(CLOCK_REALTIME);
   if (stop_) return;
   Publish(now);
@@ -247,6 +256,7 @@ void Sampler::RunSlowCollector(SlowCollector& collector) {
 void Sampler::Note(CollectorId id, Reason reason, Nanoseconds start) {
   // Cut short by a fork: the last figures stand until the next beat.
   if (stop_ && reason != Reason::kNone) return;
+  FollowClock(sample_, ClockOffset());
   CollectorStatus& status = sample_.status(id);
   status.reason = reason;
   status.duration_seconds = static_cast<double>(Now() - start) / kSecond;
@@ -262,6 +272,7 @@ double Sampler::ApplicationCpuSeconds() const {
 }
 
 void Sampler::Publish(Nanoseconds now) {
+  FollowClock(sample_, ClockOffset());
   CollectorStatus& region = sample_.status(CollectorId::kRegion);
   region.reason = membership_.reason();
   if (region.up()) region.timestamp_seconds = sample_.timestamp_seconds;

@@ -39,6 +39,8 @@ class Sampler final : private Pace {
   // The thread's body: returns soon after stop() was set (and the thread woken).
   void Run();
   StopFlag& stop() { return stop_; }
+  // Run() ended for good: this thread cannot keep its descriptors apart.
+  bool off() const { return off_; }
 
   void NoteFork();
   void BecomeChild();
@@ -78,6 +80,7 @@ class Sampler final : private Pace {
   SlowCollector* slow_collectors_[kMostCollectors] = {};
   int slow_collector_count_ = 0;
   StopFlag stop_{false};
+  std::atomic<bool> off_{false};
 
   Membership membership_;
   Server server_;

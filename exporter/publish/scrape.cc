@@ -1,6 +1,9 @@
 #include "exporter/publish/scrape.h"
 
+#include <algorithm>
 #include <unordered_set>
+
+#include "exporter/system/clock.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -18,6 +21,16 @@ void ReadCounters(const EndpointCounters& counters, Scrape& scrape) {
   }
 }
 
+// The clock may have been set since the sample was written; and none is from the future.
+void FollowClockOfHere(Sample& sample) {
+  if (sample.time_namespace == TimeNamespace()) FollowClock(sample, ClockOffset());
+  double now = Seconds(CLOCK_REALTIME);
+  sample.timestamp_seconds = std::min(sample.timestamp_seconds, now);
+  for (CollectorStatus& status : sample.collectors) {
+    status.timestamp_seconds = std::min(status.timestamp_seconds, now);
+  }
+}
+
 }  // namespace
 
 Scrape ReadRegion(const Region& region) {
@@ -30,6 +43,7 @@ Scrape ReadRegion(const Region& region) {
     if (state == SlotState::kRejected) ++region.counters().slots_rejected;
     if (state != SlotState::kGood) continue;
     if (live.sample.identity.nonce != leader) live.sample.identity.serving = false;
+    FollowClockOfHere(live.sample);
     scrape.workers.push_back(live);
   }
   AssignRoles(scrape.workers);

@@ -117,12 +117,16 @@ class Fleet:
             lambda scrape: len(scrape.pids()) == count, f"{count} processes", timeout
         )
 
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """It, and every process that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+        processes.kill_session(process.pid)
+        process.wait()
+
     def close(self) -> None:
         for process in self.started:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-            processes.kill_session(process.pid)
-            process.wait()
+            self.kill(process)
 
 
 def serving_pids(scrape: Scrape) -> list[int]:
