@@ -5,6 +5,7 @@ PYTHONS ?= $(shell tests/tools/find_interpreters)
 # The one that runs the tools, the demo and the end-to-end tests.
 PYTHON ?= $(lastword $(shell tests/tools/find_interpreters))
 DEMO_SECONDS ?=
+FAULT ?=
 JOBS ?= $(shell nproc)
 # Groups of figures for bench and bench-compare: all, unless given.
 FIGURES ?=
@@ -15,7 +16,9 @@ PACKAGE := $(BUILD)/package
 RUN := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-grafana test-matrix demo demo-talk demo-stack dashboards dashboards-pictures bench bench-compare wheel lint format clean
+.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-grafana test-faults \
+  test-faults-short test-matrix demo demo-talk demo-stack dashboards dashboards-pictures bench bench-compare \
+  wheel lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | \
@@ -32,7 +35,7 @@ build: setup ## build for every interpreter found, into build/package
 	@echo "== building for: $(PYTHONS)"
 	@$(RUN)/build $(BUILD)/cmake $(PACKAGE) "$(PYTHONS)" $(TOOLS) $(JOBS)
 
-test: test-unit test-python test-e2e test-grafana ## run everything: GoogleTest, pytest, end to end
+test: test-unit test-python test-e2e test-faults-short test-grafana ## run everything: GoogleTest, pytest, end to end
 
 test-unit: build ## GoogleTest: the library without an interpreter
 	@echo "== GoogleTest"
@@ -54,6 +57,14 @@ test-e2e: venvs ## real servers, real Prometheus
 test-grafana: build ## dashboards and rules: their schema, promtool, every query against a real service
 	@echo "== pytest tests/grafana with $(PYTHON)"
 	@$$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/grafana
+
+test-faults-short: venvs
+	@echo "== pytest tests/faults, short, with $(PYTHON)"
+	@$$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/faults
+
+test-faults: venvs ## kills, storms, refusals by the thousand (about an hour; FAULT=name: only those)
+	@FAULTS=long $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q -rA \
+	  tests/faults $(if $(FAULT),-k "$(FAULT)")
 
 test-matrix: ## make test in other releases of Debian, for 3.13 to 3.15 (as root)
 	@$(RUN)/test_in_debian trixie

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "exporter/system/log.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -35,6 +37,12 @@ bool Exporter::Start(const Settings& settings, const Crew& crew, char* error) {
   return true;
 }
 
+void Exporter::Resume() {
+  if (thread_.Start() || reported_) return;
+  reported_ = true;
+  LogLine("no thread could be started after a fork: off until the next one");
+}
+
 void Exporter::Hold() {
   Lock lock(lifecycle_);
   ++holds_;
@@ -43,7 +51,7 @@ void Exporter::Hold() {
 
 void Exporter::Release() {
   Lock lock(lifecycle_);
-  if (--holds_ == 0) thread_.Start();
+  if (--holds_ == 0) Resume();
 }
 
 void Exporter::BeforeFork() {
@@ -53,7 +61,7 @@ void Exporter::BeforeFork() {
 
 void Exporter::AfterForkInParent() {
   sampler_.NoteFork();
-  if (holds_ == 0) thread_.Start();
+  if (holds_ == 0) Resume();
   pthread_mutex_unlock(&lifecycle_);
 }
 
@@ -62,7 +70,7 @@ void Exporter::AfterForkInChild() {
   holds_ = 0;
   thread_.Forget();
   sampler_.BecomeChild();
-  thread_.Start();
+  Resume();
   pthread_mutex_unlock(&lifecycle_);
 }
 

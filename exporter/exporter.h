@@ -41,6 +41,7 @@ class Exporter {
  private:
   Exporter() : thread_(sampler_) {}
 
+  void Resume();
   void BeforeFork();
   void AfterForkInParent();
   void AfterForkInChild();
@@ -48,6 +49,7 @@ class Exporter {
   std::atomic<bool> started_{false};
   pthread_mutex_t lifecycle_ = PTHREAD_MUTEX_INITIALIZER;  // held across a fork
   int holds_ = 0;
+  bool reported_ = false;  // that no thread could be started
   Sampler sampler_;
   SamplerThread thread_;
 };

@@ -11,6 +11,7 @@
 #include "exporter/system/descriptors.h"
 #include "exporter/system/log.h"
 #include "exporter/system/malloc/trim.h"
+#include "exporter/system/process_status.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -69,6 +70,8 @@ void Sampler::Configure(const Settings& settings, const Crew& crew) {
   sample_.identity.nonce = RandomNonce();
   sample_.identity.pid = getpid();
   sample_.identity.parent_pid = getppid();
+  sample_.clock_offset_seconds = ClockOffset();
+  sample_.time_namespace = TimeNamespace();
   Nanoseconds now = Now();
   next_beat_ = next_slow_beat_ = now + kFirstBeat;
   MembershipName name{geteuid(), {}};
@@ -86,6 +89,7 @@ void Sampler::BecomeChild() {
   identity.nonce = RandomNonce();
   identity.pid = getpid();
   identity.serving = false;
+  sample_.time_namespace = TimeNamespace();
   for (CollectorStatus& status : sample_.collectors) status = CollectorStatus{};
   for (int i = 0; i < slow_collector_count_; ++i) slow_collectors_[i]->BecomeChild();
   sample_.process = ProcessSample{};
@@ -101,7 +105,12 @@ void Sampler::BecomeChild() {
 }
 
 void Sampler::Run() {
-  if (OwnDescriptors() == DescriptorTable::kOwn) LogFromOwnTable();
+  if (OwnDescriptors() == DescriptorTable::kShared) {
+    LogLine("close_range(2) and unshare(2) are refused here: off");
+    off_ = true;
+    return;
+  }
+  LogFromOwnTable();
   wake_ = OpenWakeDescriptor();
   membership_.Open(Now());
   while (!stop_) {
@@ -278,9 +287,16 @@ void Sampler::ReportMembership(Nanoseconds now) {
                       now - trouble_since_ >= kTroublePatience && !(reported_ & bit);
   if (!worth_a_line) return;
   reported_ |= bit;
+  pid_t holder = membership_.holder_pid();
+  if (reason == Reason::kLeaderSilent) {
+    LogLine("waiting for process %d, which holds the endpoint %s:%u and %s", holder,
+            settings_.listen.host, settings_.listen.port,
+            IsStopped(holder) ? "is stopped" : "does not answer");
+    return;
+  }
   LogLine("not part of the endpoint %s:%u: %s (held by process %d)",
           settings_.listen.host, settings_.listen.port,
-          kReasonNames[static_cast<int>(reason)], membership_.holder_pid());
+          kReasonNames[static_cast<int>(reason)], holder);
 }
 
 // A beat out of turn.
@@ -293,6 +309,7 @@ void Sampler::LookAnew() {
 
 void Sampler::Beat(Nanoseconds now) {
   Look(activity_.Ceased(ApplicationCpuSeconds()));
+  FollowClock(sample_, ClockOffset());
   sample_.timestamp_seconds = Seconds(CLOCK_REALTIME);
   if (stop_) return;
   Publish(now);
@@ -368,6 +385,7 @@ void Sampler::RunSlowCollector(SlowCollector& collector) {
 void Sampler::Note(CollectorId id, Reason reason, Nanoseconds start) {
   // Cut short by a fork: the last figures stand until the next beat.
   if (stop_ && reason != Reason::kNone) return;
+  FollowClock(sample_, ClockOffset());
   CollectorStatus& status = sample_.status(id);
   status.reason = reason;
   status.duration_seconds = static_cast<double>(Now() - start) / kSecond;
@@ -383,6 +401,7 @@ double Sampler::ApplicationCpuSeconds() const {
 }
 
 void Sampler::Publish(Nanoseconds now) {
+  FollowClock(sample_, ClockOffset());
   CollectorStatus& region = sample_.status(CollectorId::kRegion);
   region.reason = membership_.reason();
   if (region.up()) region.timestamp_seconds = sample_.timestamp_seconds;

@@ -49,6 +49,8 @@ class Sampler final : private Pace {
   // The thread's body: returns soon after stop() was set (and the thread woken).
   void Run();
   StopFlag& stop() { return stop_; }
+  // Run() ended for good: this thread cannot keep its descriptors apart.
+  bool off() const { return off_; }
 
   void NoteFork();
   void BecomeChild();
@@ -102,6 +104,7 @@ class Sampler final : private Pace {
   int slow_collector_count_ = 0;
   Answerer* answerers_[static_cast<size_t>(QuestionKind::kCount)] = {};
   StopFlag stop_{false};
+  std::atomic<bool> off_{false};
 
   Membership membership_;
   Server server_;

@@ -64,7 +64,8 @@ void* SamplerThread::Main(void* self) {
   do {
     thread.sampler_.Run();
     stopping = Phase::kStopping;
-  } while (!thread.phase_.compare_exchange_strong(stopping, Phase::kLeft));
+  } while (!thread.sampler_.off() &&
+           !thread.phase_.compare_exchange_strong(stopping, Phase::kLeft));
   return nullptr;
 }
 
@@ -88,6 +89,7 @@ bool SamplerThread::Create() {
 }
 
 bool SamplerThread::Start() {
+  if (sampler_.off()) return true;
   if (exists_) {
     sampler_.stop() = false;
     Phase stopping = Phase::kStopping;
@@ -113,7 +115,7 @@ void SamplerThread::Stop() {
   phase_ = Phase::kStopping;
   sampler_.stop() = true;
   // One that has no id yet looks at the flag before it sleeps.
-  if (id_ != 0) WakeThread(id_);
+  if (id_ != 0 && !sampler_.off()) WakeThread(id_);
   Join();
 }
 

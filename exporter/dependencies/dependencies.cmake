@@ -75,12 +75,14 @@ fetch_source(prometheus_cpp
 
 # No files, scripts, caching, TLS: what is not there has no holes. Its call of sigaction(2), by
 # which it would ignore SIGPIPE for the whole process, goes to a function of ours that does
-# nothing (exporter/publish/server.cc).
+# nothing (exporter/publish/server.cc); those of accept(2) and poll(2) to ours, which give slow
+# clients less patience where others wait (exporter/publish/crowd.h).
 add_library(civetweb STATIC ${civetweb_SOURCE_DIR}/src/civetweb.c)
 target_include_directories(civetweb SYSTEM PUBLIC ${civetweb_SOURCE_DIR}/include)
 target_compile_definitions(civetweb PRIVATE
   NO_FILES NO_CGI NO_CACHING NO_SSL USE_IPV6 USE_STACK_SIZE=262144 SOCKET_TIMEOUT_QUANTUM=200
-  sigaction=pymalloc_exporter_ignored_sigaction)
+  sigaction=pymalloc_exporter_ignored_sigaction
+  accept=pymalloc_exporter_accept poll=pymalloc_exporter_poll)
 target_compile_options(civetweb PRIVATE -w)
 target_link_libraries(civetweb PRIVATE Threads::Threads)
 

@@ -1,6 +1,9 @@
 #include "exporter/publish/scrape.h"
 
+#include <algorithm>
 #include <unordered_set>
+
+#include "exporter/system/clock.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -18,15 +21,30 @@ void ReadCounters(const EndpointCounters& counters, Scrape& scrape) {
   }
 }
 
+// The clock may have been set since the sample was written; and none is from the future.
+void FollowClockOfHere(Sample& sample) {
+  if (sample.time_namespace == TimeNamespace()) FollowClock(sample, ClockOffset());
+  double now = Seconds(CLOCK_REALTIME);
+  sample.timestamp_seconds = std::min(sample.timestamp_seconds, now);
+  for (CollectorStatus& status : sample.collectors) {
+    status.timestamp_seconds = std::min(status.timestamp_seconds, now);
+  }
+}
+
 }  // namespace
 
 Scrape ReadRegion(const Region& region) {
   Scrape scrape;
   LiveSample live{};
+  // A killed leader's slot says for a while that it serves.
+  uint64_t leader = region.counters().leader;
   for (live.worker = 0; live.worker < kSlots; ++live.worker) {
     SlotState state = region.Read(live.worker, &live.sample);
-    if (state == SlotState::kGood) scrape.workers.push_back(live);
     if (state == SlotState::kRejected) ++region.counters().slots_rejected;
+    if (state != SlotState::kGood) continue;
+    if (live.sample.identity.nonce != leader) live.sample.identity.serving = false;
+    FollowClockOfHere(live.sample);
+    scrape.workers.push_back(live);
   }
   AssignRoles(scrape.workers);
   ReadCounters(region.counters(), scrape);

@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <string>
 #include <string_view>
 
 #include "exporter/publish/answer.h"
+#include "exporter/publish/crowd.h"
 #include "exporter/publish/request.h"
 #include "exporter/system/clock.h"
 
@@ -133,6 +135,8 @@ class ServerCallbacks {
     return 1;
   }
 
+  static void CloseConnection(const mg_connection*) { CountOut(); }
+
   static void* InitThread(const mg_context* context, int) {
     clockid_t clock;
     if (pthread_getcpuclockid(pthread_self(), &clock) != 0) return nullptr;
@@ -157,25 +161,23 @@ mg_callbacks Callbacks() {
   callbacks.begin_request = ServerCallbacks::BeginRequest;
   callbacks.http_error = ServerCallbacks::HttpError;
   callbacks.log_message = ServerCallbacks::LogMessage;
+  callbacks.connection_closed = ServerCallbacks::CloseConnection;
   callbacks.init_thread = ServerCallbacks::InitThread;
   callbacks.exit_thread = ServerCallbacks::ExitThread;
   return callbacks;
 }
 
-mg_context* StartServer(const std::string& ports, Server* server, char* error) {
-  const char* options[][2] = {{"listening_ports", ports.c_str()},
-                              {"num_threads", "3"},
-                              {"connection_queue", "64"},
-                              {"request_timeout_ms", "1000"},
-                              {"max_request_size", "4096"},
-                              {"enable_keep_alive", "no"},
-                              {"decode_url", "no"},
-                              {"enable_directory_listing", "no"},
-                              {"enable_auth_domain_check", "no"},
-                              {"access_control_allow_origin", ""},
-                              {"access_control_allow_methods", ""},
-                              {"access_control_allow_headers", ""},
-                              {nullptr, nullptr}};
+mg_context* StartServer(const ListenAddress& address, Server* server, char* error) {
+  std::string ports = ListeningPorts(address);
+  std::string threads = std::to_string(kServerThreads);
+  const char* options[][2] = {
+      {"listening_ports", ports.c_str()},   {"num_threads", threads.c_str()},
+      {"connection_queue", "64"},           {"listen_backlog", "1024"},
+      {"request_timeout_ms", "1000"},       {"max_request_size", "4096"},
+      {"enable_keep_alive", "no"},          {"decode_url", "no"},
+      {"enable_directory_listing", "no"},   {"enable_auth_domain_check", "no"},
+      {"access_control_allow_origin", ""},  {"access_control_allow_methods", ""},
+      {"access_control_allow_headers", ""}, {nullptr, nullptr}};
   mg_callbacks callbacks = Callbacks();
   mg_init_data init{&callbacks, server, options[0]};
   mg_error_data problem{};
@@ -196,11 +198,16 @@ ServerStart Server::Start(const ListenAddress& address, const Region& region,
   }
   static const unsigned initialized = mg_init_library(MG_FEATURES_DEFAULT);
   static_cast<void>(initialized);
+  ForgetConnections();
   terms_.listen = address;
   region_ = region;
   starter_ = pthread_self();
   last_message_[0] = '\0';
-  context_ = StartServer(ListeningPorts(address), this, error);
+  try {
+    context_ = StartServer(address, this, error);
+  } catch (const std::bad_alloc&) {
+    snprintf(error, kServerErrorBytes, "%s", strerror(ENOMEM));
+  }
   if (context_ != nullptr) return ServerStart::kServing;
   if (error[0] == '\0') snprintf(error, kServerErrorBytes, "%s", last_message_);
   return ServerStart::kFailed;

@@ -327,6 +327,7 @@ void Membership::StandApart(Reason reason, Nanoseconds now) {
   if (!made.mapped()) made = Region::CreatePrivate();
   if (!made.mapped()) return;
   made.SetKey(key_);
+  made.counters().leader = nonce_.load();
   MoveTo(made);
   HoldDescriptor(descriptor);
   state_ = State::kAlone;

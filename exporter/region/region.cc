@@ -11,6 +11,7 @@
 #include <new>
 
 #include "exporter/system/clock.h"
+#include "exporter/system/filters.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3
@@ -75,6 +76,7 @@ void Fill(void* into, size_t bytes) {
 }
 
 int MakeDescriptor() {
+  if (!Survives(UnusualCall::kMemfdCreate)) return -1;
   int fd = memfd_create("pymalloc_exporter",
                         MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
   if (fd < 0 && errno == EINVAL)
@@ -89,11 +91,13 @@ std::byte* Map(int fd) {
 
 // The header's page exists before it is written: full memory is an error here, no signal.
 bool Prepare(int fd) {
-  return ftruncate(fd, kRegionBytes) == 0 && fallocate(fd, 0, 0, kSlotBytes) == 0 &&
+  return Survives(UnusualCall::kFallocate) && Survives(UnusualCall::kSeals) &&
+         ftruncate(fd, kRegionBytes) == 0 && fallocate(fd, 0, 0, kSlotBytes) == 0 &&
          fcntl(fd, F_ADD_SEALS, kSeals) == 0;
 }
 
 bool IsSealedMemfd(int fd) {
+  if (!Survives(UnusualCall::kSeals)) return false;
   struct stat status;
   int seals = fcntl(fd, F_GET_SEALS);
   return seals >= 0 && (seals & kSeals) == kSeals && fstat(fd, &status) == 0 &&
@@ -141,7 +145,8 @@ Region Region::Begin(std::byte* base) {
 
 bool Region::Reserve(int fd, int slot) {
   off_t offset = static_cast<off_t>(kSlotBytes) * (slot + 1);
-  return fd < 0 || fallocate(fd, 0, offset, kSlotBytes) == 0;
+  if (fd < 0) return true;
+  return Survives(UnusualCall::kFallocate) && fallocate(fd, 0, offset, kSlotBytes) == 0;
 }
 
 // So that a scrape right after a change of leader shows every process still.

@@ -58,11 +58,23 @@ bool AddsUp(const PymallocSample& s) {
          s.arenas * s.arena_size_bytes;
 }
 
+void Move(double& timestamp, double by) {
+  if (timestamp > 0) timestamp = std::max(timestamp + by, 0.0);
+}
+
 }  // namespace
+
+void FollowClock(Sample& sample, double offset) {
+  double step = offset - sample.clock_offset_seconds;
+  sample.clock_offset_seconds = offset;
+  Move(sample.timestamp_seconds, step);
+  for (CollectorStatus& status : sample.collectors) Move(status.timestamp_seconds, step);
+}
 
 bool Valid(const Sample& sample) {
   return ValidIdentity(sample.identity) && ValidTime(sample.timestamp_seconds) &&
          ValidTime(sample.exporter_cpu_seconds) &&
+         std::isfinite(sample.clock_offset_seconds) &&
          std::all_of(sample.collectors.begin(), sample.collectors.end(), ValidStatus) &&
          ValidTime(sample.process.cpu_seconds) &&
          ValidTime(sample.process.start_time_seconds) &&

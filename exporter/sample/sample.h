@@ -134,6 +134,8 @@ struct Sample {
   Identity identity;
   double timestamp_seconds = 0;
   double exporter_cpu_seconds = 0;  // of all our threads, ended ones included
+  double clock_offset_seconds = 0;  // Unix time less time since boot; see FollowClock()
+  uint64_t time_namespace = 0;
   std::array<CollectorStatus, kCollectorCount> collectors{};
   ProcessSample process;
   CgroupSample cgroup;
@@ -150,6 +152,11 @@ struct Sample {
   }
 };
 static_assert(std::is_trivially_copyable_v<Sample>);
+
+// Moves every timestamp along with a clock that was set meanwhile, so that their ages stay
+// what they are: `offset` is Unix time less the time since boot, now. The start of the
+// process stands: it is a name rather than an age. Pure.
+void FollowClock(Sample& sample, double offset);
 
 // Whether a sample that came out of shared memory can be published: texts terminated and
 // valid UTF-8, enumerations in range, times and figures finite. Pure.

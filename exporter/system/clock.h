@@ -24,6 +24,13 @@ inline double Seconds(clockid_t clock) {
   return static_cast<double>(Now(clock)) / kSecond;
 }
 
+// Unix time less the time since boot: what a step of the clock changes.
+inline double ClockOffset() { return Seconds(CLOCK_REALTIME) - Seconds(CLOCK_BOOTTIME); }
+
+// Names the time namespace of this process: the time since boot differs between them. 0
+// where the kernel has none (before Linux 5.6).
+uint64_t TimeNamespace();
+
 inline timespec ToTimespec(Nanoseconds time) { return {time / kSecond, time % kSecond}; }
 
 inline void Sleep(Nanoseconds time) {

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "exporter/system/filters.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -17,6 +19,11 @@ constexpr int kWakeSignal = SIGURG;
 
 constexpr unsigned kCloseRangeUnshare = 1u << 1;  // linux/close_range.h
 constexpr unsigned kMostDescriptors = 1u << 20;
+
+bool CloseRange(unsigned flags) {
+  return Survives(UnusualCall::kCloseRange) &&
+         syscall(SYS_close_range, 0u, ~0u, flags) == 0;
+}
 
 void CloseEach() {
   rlimit limit{};
@@ -28,10 +35,10 @@ void CloseEach() {
 }  // namespace
 
 DescriptorTable OwnDescriptors() {
-  if (syscall(SYS_close_range, 0u, ~0u, kCloseRangeUnshare) == 0)
-    return DescriptorTable::kOwn;
-  if (unshare(CLONE_FILES) != 0) return DescriptorTable::kShared;
-  if (syscall(SYS_close_range, 0u, ~0u, 0u) != 0) CloseEach();
+  if (CloseRange(kCloseRangeUnshare)) return DescriptorTable::kOwn;
+  if (!Survives(UnusualCall::kUnshare) || unshare(CLONE_FILES) != 0)
+    return DescriptorTable::kShared;
+  if (!CloseRange(0)) CloseEach();
   return DescriptorTable::kOwn;
 }
 
@@ -45,6 +52,7 @@ void MakeRoomForDescriptors(int fd, int count) {
 }
 
 int OpenWakeDescriptor() {
+  if (!Survives(UnusualCall::kSignalfd)) return -1;
   sigset_t wake;
   sigemptyset(&wake);
   sigaddset(&wake, kWakeSignal);

@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "exporter/system/filters.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -22,7 +24,8 @@ std::atomic<pid_t> own_table_thread{0};
 // A copy of the application's descriptor 2 in this thread's table: pidfd_getfd
 // (Linux 5.6), which serves sockets too, else by its name in /proc.
 int BorrowStandardError() {
-  int process = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
+  bool allowed = Survives(UnusualCall::kPidfdOpen) && Survives(UnusualCall::kPidfdGetfd);
+  int process = allowed ? static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)) : -1;
   if (process >= 0) {
     int fd = static_cast<int>(syscall(SYS_pidfd_getfd, process, STDERR_FILENO, 0));
     close(process);

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "exporter/system/filters.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -35,6 +37,7 @@ uint8_t StateOf(uint64_t entry) {
 
 bool ReadCore(uintptr_t address, int count, uint8_t* states) {
   auto bytes = static_cast<size_t>(count) * kSmallPageBytes;
+  if (!Survives(UnusualCall::kMincore)) return false;
   if (mincore(reinterpret_cast<void*>(address), bytes, states) != 0) return false;
   for (int i = 0; i < count; ++i) states[i] = states[i] & 1 ? kPageAnonymous : 0;
   return true;

@@ -4,6 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "exporter/system/clock.h"
 
 namespace pymalloc_exporter {
@@ -53,6 +55,16 @@ bool ParseStatus(std::string_view text, ProcessSample* out) {
 bool ParseStat(std::string_view text, ProcessSample* out, uint64_t* start_ticks) {
   return StatField(text, 10, &out->minor_faults) &&
          StatField(text, 12, &out->major_faults) && StatField(text, 22, start_ticks);
+}
+
+bool IsStopped(pid_t pid) {
+  char name[32], buffer[512];
+  snprintf(name, sizeof name, "%d/stat", pid);
+  std::string_view text = ReadFile("/proc", name, buffer, sizeof buffer);
+  size_t end = text.rfind(") ");
+  if (end == text.npos || end + 2 >= text.size()) return false;
+  char state = text[end + 2];
+  return state == 'T' || state == 't';
 }
 
 Reason ProcessCollector::Calibrate() {

@@ -6,6 +6,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <string_view>
 
 #include "exporter/sample/collector.h"
@@ -18,6 +20,10 @@ bool ParseStatus(std::string_view text, ProcessSample* out);
 
 // Faults, and start time in clock ticks after boot; false on text that is no stat line.
 bool ParseStat(std::string_view text, ProcessSample* out, uint64_t* start_ticks);
+
+// Whether that process was stopped by a signal or a debugger; false where it cannot be
+// seen.
+bool IsStopped(pid_t pid);
 
 class ProcessCollector final : public Collector {
  public:

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "exporter/system/filters.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -20,6 +22,7 @@ constexpr uint64_t kPageMask = 4095;
 uintptr_t RobustList(int thread) {
   uintptr_t head = 0;
   size_t length = 0;
+  if (!Survives(UnusualCall::kRobustList)) return 0;
   long failed = syscall(SYS_get_robust_list, thread, &head, &length);
   return failed == 0 ? head : 0;
 }

@@ -1,0 +1,92 @@
+"""What a fork waits for: the sampler's thread, and the server where the process leads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.bench.common import (
+    Figure,
+    Row,
+    bare_environment,
+    exporter_environment,
+    free_port,
+    median,
+    percentile,
+    run,
+)
+
+MEMBER = Row("a fork of a process that does not hold the port", "µs more", most=300)
+LEADER = Row("the first fork of the process that holds the port, worst", "ms more", most=250)
+ROWS = [MEMBER, LEADER]
+
+PAIRS = 5
+FORKS = 300
+FIRST_FORKS = 12
+
+# Prints the microseconds that each fork took the parent.
+PROGRAM = """
+import os, sys, time
+time.sleep(float(sys.argv[1]))
+for _ in range(int(sys.argv[2])):
+    start = time.perf_counter_ns()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    print((time.perf_counter_ns() - start) / 1000)
+    os.waitpid(pid, 0)
+    time.sleep(0.005)
+"""
+SLEEPER = "import time; time.sleep(600)"
+# A process takes part when it is a second old.
+UNTIL_IT_TAKES_PART = "1.7"
+
+
+def _forks(environment: dict[str, str], count: int) -> list[float]:
+    return [
+        float(word) for word in run(PROGRAM, environment, UNTIL_IT_TAKES_PART, str(count)).split()
+    ]
+
+
+def _wait_serving(port: int) -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError(f"nobody serves port {port}")
+
+
+def _member() -> Figure:
+    port = free_port()
+    bare, loaded = bare_environment(), exporter_environment(port)
+    holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=loaded)
+    try:
+        _wait_serving(port)
+        pairs = [(_forks(bare, FORKS), _forks(loaded, FORKS)) for _ in range(PAIRS)]
+    finally:
+        holder.kill()
+        holder.wait()
+    medians = [(median(alone), median(beside)) for alone, beside in pairs]
+    added = median([beside - alone for alone, beside in medians])
+    alone = sorted(time for one, _ in pairs for time in one)
+    beside = sorted(time for _, one in pairs for time in one)
+    detail = f"p50 {median(alone):.0f} without, {median(beside):.0f} with; "
+    detail += f"p99 {percentile(alone, 0.99):.0f} and {percentile(beside, 0.99):.0f}"
+    return MEMBER.at(added, detail, digits=0)
+
+
+def _leader() -> Figure:
+    alone = median(_forks(bare_environment(), FORKS)) / 1000
+    times = [_forks(exporter_environment(free_port()), 1)[0] / 1000 for _ in range(FIRST_FORKS)]
+    detail = f"p50 {median(times) - alone:.1f}; {FIRST_FORKS} processes"
+    return LEADER.at(max(times) - alone, detail)
+
+
+def measure(_: Path) -> list[Figure]:
+    return [_member(), _leader()]
