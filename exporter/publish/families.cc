@@ -57,6 +57,7 @@ void AddWorker(const LiveSample& live, FamilyBuilder& builder) {
   AddProcess(live, builder);
   AddPymalloc(live, builder);
   AddFreeLists(live, builder);
+  AddCensus(live, builder);
   AddExporter(live, builder);
 }
 

@@ -54,6 +54,7 @@ class FamilyBuilder {
 void AddProcess(const LiveSample& live, FamilyBuilder& builder);
 void AddPymalloc(const LiveSample& live, FamilyBuilder& builder);
 void AddFreeLists(const LiveSample& live, FamilyBuilder& builder);
+void AddCensus(const LiveSample& live, FamilyBuilder& builder);
 void AddExporter(const LiveSample& live, FamilyBuilder& builder);
 void AddEndpoint(const Scrape& scrape, FamilyBuilder& builder);
 

@@ -105,6 +105,19 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kFreeListCapacity, "python_freelist_capacity_objects", kGauge,
      "How many such objects the interpreter keeps at most.", Shown::kOfWorkerFullDetail},
 
+    {Metric::kLiveObjects, "python_live_objects", kGauge,
+     "Objects alive by type: the largest types, the others, and dead objects kept in "
+     "free "
+     "lists."},
+    {Metric::kLiveObjectBytes, "python_live_object_bytes", kGauge,
+     "Bytes of their blocks, with gc headers, and of what lists, sets, dicts and "
+     "bytearrays keep beside them."},
+    {Metric::kLiveUntypedBytes, "python_live_untyped_bytes", kGauge,
+     "Bytes of live blocks that are no objects and belong to none of these."},
+    {Metric::kPinnedBytes, "python_pinned_bytes", kGauge,
+     "Free bytes in sparse arenas, shared out to the types that live there and keep them "
+     "from going. Adds up to all of these bytes."},
+
     {Metric::kBuildInfo, "pymalloc_exporter_build_info", kGauge,
      "1, with the version of the exporter."},
     {Metric::kCollectorUp, "pymalloc_exporter_collector_up", kGauge,

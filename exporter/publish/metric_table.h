@@ -57,6 +57,11 @@ enum class Metric {
   kFreeListObjects,
   kFreeListBytes,
   kFreeListCapacity,
+  // Census.
+  kLiveObjects,
+  kLiveObjectBytes,
+  kLiveUntypedBytes,
+  kPinnedBytes,
   // The exporter itself.
   kBuildInfo,
   kCollectorUp,

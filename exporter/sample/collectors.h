@@ -18,13 +18,14 @@ enum class CollectorId : uint8_t {
   kRegion,
   kFreeLists,
   kResidency,
+  kCensus,
   kCount
 };
 
 inline constexpr int kCollectorCount = static_cast<int>(CollectorId::kCount);
 
 inline constexpr const char* kCollectorNames[kCollectorCount] = {
-    "process", "cgroup", "pymalloc", "gc", "region", "freelists", "residency"};
+    "process", "cgroup", "pymalloc", "gc", "region", "freelists", "residency", "census"};
 
 // Why a collector is down. The fixed list behind the label `reason`.
 enum class Reason : uint8_t {

@@ -47,6 +47,18 @@ bool AddsUp(const PymallocSample& s) {
          s.arenas * s.arena_size_bytes;
 }
 
+template <size_t Size>
+bool ValidRows(const std::array<CensusRow, Size>& rows, uint32_t count) {
+  return count <= Size &&
+         std::all_of(rows.begin(), rows.begin() + count,
+                     [](const CensusRow& row) { return ValidText(row.type); });
+}
+
+bool ValidCensus(const CensusSample& census) {
+  return ValidRows(census.live, census.live_rows) &&
+         ValidRows(census.pinned, census.pinned_rows);
+}
+
 }  // namespace
 
 bool Valid(const Sample& sample) {
@@ -56,7 +68,8 @@ bool Valid(const Sample& sample) {
          ValidTime(sample.process.cpu_seconds) &&
          ValidTime(sample.process.start_time_seconds) &&
          ValidBool(sample.residency.page_map) && ValidBool(sample.residency.huge_known) &&
-         std::isfinite(sample.cgroup.pressure_stalled_seconds) && AddsUp(sample.pymalloc);
+         std::isfinite(sample.cgroup.pressure_stalled_seconds) &&
+         AddsUp(sample.pymalloc) && ValidCensus(sample.census);
 }
 
 }  // namespace pymalloc_exporter

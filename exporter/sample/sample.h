@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "exporter/sample/census.h"
 #include "exporter/sample/collectors.h"
 #include "exporter/sample/free_lists.h"
 #include "exporter/sample/malloc.h"
@@ -19,7 +20,7 @@ namespace pymalloc_exporter {
 
 // Raised with every change of Sample or of the region: processes with another layout keep
 // a region of their own.
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 8;
 
 inline constexpr int kSizeClasses = 32;         // pymalloc's, 16 bytes apart
 inline constexpr int kSizeClassStepBytes = 16;  // size of class i is (i + 1) * 16
@@ -132,6 +133,7 @@ struct Sample {
   FreeListSample free_lists;
   MallocSample malloc;
   ResidencySample residency;
+  CensusSample census;
 
   CollectorStatus& status(CollectorId id) { return collectors[static_cast<int>(id)]; }
   const CollectorStatus& status(CollectorId id) const {

@@ -67,6 +67,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help=f"of what walks the whole process; default: {config.DEFAULT_SLOW_INTERVAL:g}",
     )
+    run.add_argument(
+        "--top", metavar="N", help=f"types with series of their own; default: {config.DEFAULT_TOP}"
+    )
     run.add_argument("--detail", metavar="default|full", help="full adds series a size class")
     run.add_argument(
         "--enable-admin-api",

@@ -18,9 +18,11 @@ PREFIX = "PYMALLOC_EXPORTER_"
 DEFAULT_LISTEN = "127.0.0.1:9512"
 DEFAULT_INTERVAL = 5.0
 DEFAULT_SLOW_INTERVAL = 60.0
+DEFAULT_TOP = 10
 DEFAULT_DETAIL = "default"
 
 MOST_APP_BYTES = 63
+MOST_TOP = 20
 MOST_QUOTED = 100
 
 
@@ -78,6 +80,10 @@ def parse_interval(text: str) -> float:
     return interval
 
 
+def parse_top(text: str) -> int:
+    return _whole_number(text, 1, MOST_TOP)
+
+
 def parse_detail(text: str) -> str:
     if text not in ("default", "full"):
         raise ValueError(text)
@@ -121,6 +127,7 @@ SETTINGS: "dict[str, tuple[Callable[[str], Any], str, str]]" = {
         "seconds from 0.001 to 3600",
         f"using {DEFAULT_SLOW_INTERVAL:g}",
     ),
+    "TOP": (parse_top, f"a number from 1 to {MOST_TOP}", f"using {DEFAULT_TOP}"),
     "DETAIL": (parse_detail, "default or full", f"using {DEFAULT_DETAIL}"),
     "ENABLE_ADMIN_API": (parse_remedies, "on (from this machine), all or off", "off"),
     "AUTO_TRIM": (parse_bytes, "1KiB to 99999GiB, such as 256MiB, or off", "off"),
@@ -210,6 +217,7 @@ def complete(values: "Mapping[str, Any]") -> "Optional[Settings]":
         "app": values.get("APP") or own_app(),
         "interval": values.get("INTERVAL", DEFAULT_INTERVAL),
         "slow_interval": values.get("SLOW_INTERVAL", DEFAULT_SLOW_INTERVAL),
+        "top": values.get("TOP", DEFAULT_TOP),
         "detail": values.get("DETAIL", DEFAULT_DETAIL),
         "remedies": values.get("ENABLE_ADMIN_API", "off"),
         "auto_trim_bytes": values.get("AUTO_TRIM", 0),

@@ -16,6 +16,7 @@ DEFAULTS = {
     "app": "shop",
     "interval": 5.0,
     "slow_interval": 60.0,
+    "top": 10,
     "detail": "default",
     "remedies": "off",
     "auto_trim_bytes": 0,
@@ -113,9 +114,10 @@ def test_environment_gives_the_arguments_of_install():
         "PYMALLOC_EXPORTER_DETAIL": "full",
         "PYMALLOC_EXPORTER_ENABLE_ADMIN_API": "on",
         "PYMALLOC_EXPORTER_AUTO_TRIM": "1GiB",
+        "PYMALLOC_EXPORTER_TOP": "20",
     }
     settings = {**DEFAULTS, "interval": 0.5, "slow_interval": 90.0, "detail": "full"}
-    more = {"remedies": "loopback", "auto_trim_bytes": 1 << 30}
+    more = {"remedies": "loopback", "auto_trim_bytes": 1 << 30, "top": 20}
     assert config.from_environment(given) == ({**settings, **more}, [])
 
 
@@ -132,6 +134,8 @@ def test_what_is_not_given_or_empty_is_at_its_default(empty):
         ("APP", "a\n", "named by its program"),
         ("INTERVAL", "0", "using 5"),
         ("DETAIL", "x", "using default"),
+        ("TOP", "0", "using 10"),
+        ("TOP", "21", "using 10"),
     ],
 )
 def test_bad_value_in_the_environment_leaves_the_default(name, text, instead):
