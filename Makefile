@@ -77,6 +77,10 @@ demo-stack: build ## the demo with Prometheus and Alertmanager beside it; ends w
 dashboards: setup ## write grafana/dashboards from grafana/boards
 	@$$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) grafana/generate
 
+dashboards-pictures: build ## draw the dashboards into grafana/pictures (npm and Chromium, some minutes)
+	@$(RUN)/install_debian_packages chromium $$(command -v npm >/dev/null || echo nodejs npm)
+	@$$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) tests/pictures/draw $(BUILD)/pictures
+
 bench: build ## what it costs, as ratios measured in one run (FIGURES="walk startup")
 	@$(RUN)/make_venv $(BENCH) $(PYTHON) tests/bench/requirements.txt
 	@PYTHONPATH=$(CURDIR)/$(PACKAGE) $(BENCH)/bin/python -m tests.bench $(BUILD)/cmake $(FIGURES)

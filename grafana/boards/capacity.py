@@ -6,8 +6,6 @@ fleet sends on.
 
 from __future__ import annotations
 
-from grafana_foundation_sdk.models import units
-
 from .frame import board
 from .panels import BYTES, COUNT, SHARE, bars, figure, graph
 from .queries import HOST, WORKER, app, endpoint, process, query
@@ -19,6 +17,8 @@ LOST = app("instance_app:pymalloc_held_bytes:sum")
 RESIDENT = app("instance_app:process_resident_memory_bytes:sum")
 
 DAY = 86_400
+# Not Grafana's own days: it turns them into weeks.
+DAYS = "suffix: days"
 # Sizing: the peak of a week and 15 % on top.
 RESERVE = 1.15
 # What no trend of a week says anything about.
@@ -41,7 +41,7 @@ def answers() -> list:
             "Days to the limit",
             "Until the first control group reaches its limit, if the trend of the last 7 days "
             f"goes on; {FARTHEST_DAYS} where it does not grow.",
-            units.Days,
+            DAYS,
             query(f"min({DAYS_LEFT})"),
             steps=((None, "red"), (7, "orange"), (30, "green")),
             decimals=0,
@@ -128,7 +128,7 @@ def use() -> list:
         graph(
             "How many days are left?",
             f"At each moment, by the trend of the 7 days before it; {FARTHEST_DAYS} at most.",
-            units.Days,
+            DAYS,
             query(DAYS_LEFT, HOST),
             steps=((None, "red"), (7, "orange"), (30, "transparent")),
         ),

@@ -38,7 +38,7 @@ def panels() -> list:
                 instant=True,
             ),
             steps=((None, "red"), (1, "green")),
-            width=8,
+            width=6,
             most=1,
         ),
         graph(
@@ -47,14 +47,14 @@ def panels() -> list:
             "shows as a line that climbs.",
             units.Seconds,
             query(f"time() - {process('pymalloc_exporter_sample_timestamp_seconds')}", WORKER),
-            width=8,
+            width=6,
         ),
         graph(
             "Who asks?",
             "Requests to the endpoint by path and answer.",
             "reqps",
             query(f"sum by (path, code) (rate({requests}[$__rate_interval]))", "{{path}} {{code}}"),
-            width=4,
+            width=6,
         ),
         graph(
             "How often does the port move?",
@@ -70,6 +70,6 @@ def panels() -> list:
                 "[$__rate_interval]))",
                 "rejected samples",
             ),
-            width=4,
+            width=6,
         ),
     ]

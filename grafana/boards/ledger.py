@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .panels import BYTES, RATIO, figure, graph
-from .queries import WORKER, process, query
+from .queries import WORKER, arena_states, process, query
 
 LIVE = process("pymalloc_bytes", 'state="live"')
 LIVE_DESCRIPTION = "Bytes in live blocks of pymalloc: objects of up to 512 bytes."
@@ -53,7 +53,7 @@ def where_it_goes() -> list:
             "Arena bytes of all chosen processes; they add up to arenas times arena size. All "
             "but live is memory that is held and not used.",
             BYTES,
-            query(f"sum by (state) ({process('pymalloc_bytes')})", "{{state}}"),
+            *arena_states(),
             stacked=True,
         ),
     ]

@@ -73,7 +73,7 @@ def graph(
 ) -> timeseries.Panel:
     """Lines over time; stacked where they are parts of a whole. Steps are drawn as lines."""
     panel = _common(timeseries.Panel(), title, description, unit, queries, width, height)
-    panel = panel.line_width(1).fill_opacity(45 if stacked else 6)
+    panel = panel.line_width(1).fill_opacity(45 if stacked else 0)
     panel = panel.show_points(model.VisibilityMode.NEVER)
     panel = panel.color_scheme(built.FieldColor().mode("palette-classic"))
     legend = common.VizLegendOptions().show_legend(True).placement(model.LegendPlacement.BOTTOM)

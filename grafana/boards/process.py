@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import cost
 from .frame import board
 from .panels import BYTES, COUNT, SHARE, bars, graph, heat_map
-from .queries import WORKER, process, query
+from .queries import WORKER, arena_states, process, query
 
 
 def arenas() -> list:
@@ -25,16 +25,16 @@ def arenas() -> list:
             "Adds up to arenas times arena size. free_block: freed within pools that are in use; "
             "free_pool: whole pools; uncarved: never used.",
             BYTES,
-            query(f"sum by (state) ({process('pymalloc_bytes')})", "{{state}}"),
+            *arena_states(),
             stacked=True,
         ),
         graph(
             "How many arenas, and how many at most?",
-            "Arenas now, and the most that there were at once. A distance that stays is memory "
+            "Arenas now, and the most that each process had at once. The distance is memory "
             "that was given back.",
             COUNT,
-            query(process("pymalloc_arenas"), "now " + WORKER),
-            query(process("pymalloc_arenas_highwater"), "most " + WORKER),
+            query(f"sum({process('pymalloc_arenas')})", "now"),
+            query(f"sum({process('pymalloc_arenas_highwater')})", "most"),
         ),
         graph(
             "How fast do arenas come and go?",

@@ -45,3 +45,13 @@ def query(expression: str, legend: str = "", *, instant: bool = False) -> promet
 def column(expression: str) -> prometheus.Dataquery:
     """A query whose labels and value become columns of a table."""
     return query(expression, instant=True).format(PromQueryFormat.TABLE)
+
+
+# In the order in which they are stacked: what is used first.
+ARENA_STATES = ("live", "free_block", "free_pool", "uncarved", "overhead")
+
+
+def arena_states() -> list[prometheus.Dataquery]:
+    """Arena bytes by what they are; they add up to all arenas."""
+    states = ((state, process("pymalloc_bytes", f'state="{state}"')) for state in ARENA_STATES)
+    return [query(f"sum({selected})", state) for state, selected in states]

@@ -42,7 +42,9 @@ def workers_table() -> table.Panel:
     panel = panel.description(
         "Every process as it is now, the largest first. A row's link opens its process."
     )
-    panel = panel.unit(COUNT).span(24).height(9).thresholds(thresholds(((None, "text"),)))
+    panel = (
+        panel.unit(COUNT).min_width(80).span(24).height(8).thresholds(thresholds(((None, "text"),)))
+    )
     role = f"sum by ({', '.join(LABELS)}) ({process('process_role')})"
     panel = panel.with_target(column(role).ref_id("role"))
     renamed = {}

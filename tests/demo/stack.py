@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import control_group
+import exposition
 import monitoring
 import server
 from webhook import Alert, receiver
@@ -25,6 +28,13 @@ class Stack(NamedTuple):
     alertmanager: str
     history_end: float
     group: Path | None
+
+
+def lose_a_worker(address: str) -> None:
+    """Kills one as the kernel would; gunicorn starts another."""
+    scrape = exposition.fetch(address)
+    worker = next(one for one, role in scrape.roles().items() if role == "worker")
+    os.kill(int(scrape.by_worker("process_pid")[worker]), signal.SIGKILL)
 
 
 def _ports(wanted: tuple[int, ...]) -> list[int]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -69,13 +67,6 @@ def without_arenas(group: Path | None, address: str, log: Path):
     return server.program(command, log, PYTHONMALLOC="malloc")
 
 
-def lose_a_worker(address: str) -> None:
-    """Kills one as the kernel would; gunicorn starts another."""
-    scrape = exposition.fetch(address)
-    worker = next(one for one, role in scrape.roles().items() if role == "worker")
-    os.kill(int(scrape.by_worker("process_pid")[worker]), signal.SIGKILL)
-
-
 def complete(address: str) -> exposition.Scrape | None:
     """A scrape with all workers of the demo and the process without arenas."""
     try:
@@ -98,7 +89,7 @@ def running() -> Iterator[Live]:
         ):
             wait_until(lambda: complete(up.exporter), "all processes in a scrape")
             time.sleep(LOAD_SECONDS)
-            lose_a_worker(up.exporter)
+            stack.lose_a_worker(up.exporter)
             scrape = wait_until(lambda: complete(up.exporter), "the worker's successor")
             yield Live(up, scrape, alerts, lambda: server.stop(idle))
     finally:

@@ -14,6 +14,16 @@ const typesWithoutValue = {
   },
 };
 
+// Built as CommonJS; without this its importers get the module in place of the component.
+const scrollbars = {
+  name: 'scrollbars',
+  setup(build) {
+    const text = "import all from 'react-custom-scrollbars-2/lib/index.js';\nexport default all.default ?? all;\n";
+    build.onResolve({ filter: /^react-custom-scrollbars-2$/ }, () => ({ path: 'scrollbars', namespace: 'component' }));
+    build.onLoad({ filter: /.*/, namespace: 'component' }, () => ({ contents: text, resolveDir: process.cwd() }));
+  },
+};
+
 export async function bundle(folder) {
   await esbuild.build({
     entryPoints: [new URL('src/main.jsx', import.meta.url).pathname],
@@ -21,7 +31,7 @@ export async function bundle(folder) {
     bundle: true,
     format: 'iife',
     jsx: 'automatic',
-    plugins: [typesWithoutValue],
+    plugins: [typesWithoutValue, scrollbars],
     define: { 'process.env.NODE_ENV': '"production"', global: 'window' },
     loader: { '.svg': 'dataurl', '.woff2': 'dataurl', '.ttf': 'dataurl' },
     mainFields: ['browser', 'module', 'main'],

@@ -10,15 +10,23 @@ import { bundle } from './build.mjs';
 
 const WIDTH = 1600;
 const PATIENCE_MS = 120_000;
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' };
+const TYPES = {
+  '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.svg': 'image/svg+xml',
+};
 
 function serve(folders) {
   const server = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
     const found = folders.map(([prefix, folder]) =>
-      pathname.startsWith(prefix) ? path.join(folder, path.normalize(pathname.slice(prefix.length))) : ''
+      pathname.startsWith(prefix) ? path.normalize(folder + pathname.slice(prefix.length)) : ''
     );
     const file = found.find((one) => one && fs.existsSync(one) && fs.statSync(one).isFile());
+    if (!file && pathname.endsWith('.svg')) {
+      // Two icons of the time picker are in Grafana's server only.
+      response.writeHead(200, { 'Content-Type': TYPES['.svg'] });
+      response.end('<svg xmlns="http://www.w3.org/2000/svg"/>');
+      return;
+    }
     response.writeHead(file ? 200 : 404, { 'Content-Type': TYPES[path.extname(file ?? '')] ?? 'text/plain' });
     response.end(file ? fs.readFileSync(file) : 'not found');
   });
@@ -40,7 +48,7 @@ async function settled(page) {
 async function picture(browser, base, prometheus, out, wanted) {
   const page = await browser.newPage({ viewport: { width: WIDTH, height: 1000 }, timezoneId: 'UTC' });
   const wrong = [];
-  page.on('console', (said) => said.type() === 'error' && wrong.push(`console: ${said.text()}`));
+  page.on('console', (said) => said.type() === 'error' && wrong.push(`console: ${said.text()} ${said.location().url}`));
   page.on('pageerror', (error) => wrong.push(`page: ${error.stack}`));
   const { board, from, to, chosen } = wanted;
   const address = new URLSearchParams({ board, prometheus, from, to, chosen: JSON.stringify(chosen) });
@@ -65,8 +73,11 @@ const [prometheus, out, dashboards, ...wanted] = process.argv.slice(2);
 await bundle('out');
 fs.copyFileSync('index.html', 'out/index.html');
 const server = await serve([
-  ['/dashboards/', dashboards],
-  ['/', 'out'],
+  ['/public/build/img/', 'node_modules/@grafana/ui/dist/public/img/'],
+  ['/public/fonts/inter/Inter-Regular', 'node_modules/@fontsource/inter/files/inter-latin-400-normal'],
+  ['/public/fonts/inter/Inter-Medium', 'node_modules/@fontsource/inter/files/inter-latin-500-normal'],
+  ['/dashboards/', `${dashboards}/`],
+  ['/', 'out/'],
 ]);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
 const base = `http://127.0.0.1:${server.address().port}`;

@@ -4,7 +4,7 @@ import { fieldColorModeRegistry, formattedValueToString, getFieldDisplayName, ge
 import { config } from '@grafana/runtime';
 import { useEffect, useRef } from 'react';
 
-const LEFT = 60;
+const LEFT = 78;
 const BOTTOM = 40;
 
 function draw(canvas, { width, height, data, timeRange, fieldConfig }) {
@@ -44,7 +44,7 @@ function draw(canvas, { width, height, data, timeRange, fieldConfig }) {
   pen.textAlign = 'center';
   for (let k = 1; k < 6; k += 1) {
     const time = from + (span * k) / 6;
-    pen.fillText(new Date(time).toISOString().slice(11, 16), at(time), height - BOTTOM + 12);
+    pen.fillText(new Date(time).toISOString().slice(11, 19), at(time), height - BOTTOM + 12);
   }
   const text = formattedValueToString(getValueFormat(fieldConfig.defaults.unit)(most));
   pen.textAlign = 'left';

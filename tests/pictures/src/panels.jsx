@@ -1,6 +1,12 @@
 // Registers the dashboards' kinds of panel. The drawing is Grafana's components; what stands here
 // is the thin part between panel options and them, which its server's application has.
-import { EventBusSrv, PanelPlugin, getFieldDisplayValues, identityOverrideProcessor } from '@grafana/data';
+import {
+  EventBusSrv,
+  PanelPlugin,
+  getDisplayValueAlignmentFactors,
+  getFieldDisplayValues,
+  identityOverrideProcessor,
+} from '@grafana/data';
 import { config } from '@grafana/runtime';
 import { sceneUtils } from '@grafana/scenes';
 import { BarGauge, BigValue, PanelContextProvider, Table, TimeSeries, VizRepeater } from '@grafana/ui';
@@ -40,9 +46,12 @@ function values({ fieldConfig, options, replaceVariables, data }) {
   });
 }
 
+const aligned = (found) => getDisplayValueAlignmentFactors(found.map(({ display }) => display));
+
 const repeated = (render) => (props) => (
   <VizRepeater
     getValues={() => values(props)}
+    getAlignmentFactors={aligned}
     renderValue={(one) => render(props, one)}
     width={props.width}
     height={props.height}
@@ -78,6 +87,7 @@ const Bars = repeated(({ options }, { value, width, height, orientation, alignme
     orientation={orientation}
     displayMode={options.displayMode}
     valueDisplayMode={options.valueMode}
+    namePlacement={options.namePlacement}
     alignmentFactors={alignmentFactors}
     theme={config.theme2}
     itemSpacing={6}
