@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
-from sources import CASES, GRAFANA, RULES, alerts, recorded, selectors
+from sources import CASES, GRAFANA, RULES, alerts, boards, panels, recorded, selectors
 
 ALERTS = alerts()
 
@@ -64,3 +65,38 @@ def test_no_rule_file_is_forgotten() -> None:
         for one in yaml.safe_load(path.read_text())["rule_files"]
     }
     assert named == {path.resolve() for path in RULES}
+
+
+def test_the_list_of_runbooks_is_whole() -> None:
+    rows = (GRAFANA / "runbooks/README.md").read_text()
+    listed = re.findall(
+        r"^\| (PythonMemory\w+) \| (\w+) \| \[[\w-]+\]\(([\w-]+\.md)\) \|$", rows, re.M
+    )
+    meant = [
+        (name, alert["labels"]["severity"], alert["annotations"]["runbook_url"].rsplit("/", 1)[1])
+        for name, alert in ALERTS.items()
+    ]
+    assert sorted(listed) == sorted(meant)
+    pages = {path.name for path in (GRAFANA / "runbooks").glob("*.md")} - {"README.md"}
+    assert pages == {page for _, _, page in meant}
+
+
+@pytest.mark.parametrize("page", sorted((GRAFANA / "runbooks").glob("*.md")), ids=lambda p: p.stem)
+def test_a_runbook_leads_on(page: Path) -> None:
+    """From what it means to what to look at and to do; its links and panels exist."""
+    text = page.read_text()
+    if page.stem != "README":
+        for part in ("**Means:**", "## Look", "## Now", "## By day"):
+            assert part in text, part
+    for link in re.findall(r"\]\(([\w-]+\.md)\)", text):
+        assert (page.parent / link).exists(), link
+    titles = {panel["title"] for board in boards().values() for panel in panels(board)}
+    for quoted in re.findall(r'"([A-Z][^"]+\?|Days to the limit|Workers that fit)"', text):
+        assert " ".join(quoted.split()) in titles, quoted
+
+
+@pytest.mark.parametrize(
+    "path", sorted(GRAFANA.rglob("*.yml")), ids=lambda path: str(path.relative_to(GRAFANA))
+)
+def test_yaml_is_yaml(path: Path) -> None:
+    assert yaml.safe_load(path.read_text())
