@@ -76,7 +76,7 @@ void Start(const Settings& settings) {
   process.Calibrate();
   if (!Exporter::Instance().started()) CHeap().Install();
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
-  SlowCollector* slow_collectors[] = {&CHeap(), &residency, &ledger};
+  SlowCollector* slow_collectors[] = {&CHeap(), &TheCensus(), &residency, &ledger};
   static SampleAnswerer& sample = *new SampleAnswerer;
   static TrimAnswerer& trim = *new TrimAnswerer;
   static auto& collect = *new InterpreterAnswerer(QuestionKind::kCollect);
@@ -94,11 +94,12 @@ bool MayInstall() { return InMainInterpreter() && !installed; }
 
 void Install(const std::string& host, int port, const std::string& app, double interval,
              double slow_interval, double slow_cpu, const std::string& detail,
-             const std::string& remedies, uint64_t auto_trim_bytes) {
+             const std::string& remedies, uint64_t auto_trim_bytes, int top) {
   if (!MayInstall()) return;
   Settings settings = MakeSettings(host, port, app, interval, slow_interval, slow_cpu,
                                    detail, remedies, auto_trim_bytes);
   InstallCollectors();
+  TheCensus().SetTop(top);
   if (!RetireAtFinalization([] {
         installed = false;
         Exporter::Instance().SetGoodbye(true);
@@ -267,7 +268,52 @@ py::dict CompareMalloc() {
   both["oracle"] = theirs;
   both["ours"] = ToDict(ours);
   return both;
-}
+  py::dict ToDict(const CensusRow* rows, uint32_t count) {
+    py::dict types;
+    for (uint32_t i = 0; i < count; ++i)
+      types[rows[i].type] = py::make_tuple(rows[i].objects, rows[i].bytes);
+    return types;
+  }
+
+  py::dict ToDict(const CensusSample& sample) {
+    py::dict rows;
+    rows["live"] = ToDict(sample.live.data(), sample.live_rows);
+    rows["other"] = py::make_tuple(sample.other_objects, sample.other_bytes);
+    rows["kept"] = py::make_tuple(sample.kept_objects, sample.kept_bytes);
+    rows["untyped_bytes"] = sample.untyped_bytes;
+    rows["pinned"] = ToDict(sample.pinned.data(), sample.pinned_rows);
+    rows["other_pinned_bytes"] = sample.other_pinned_bytes;
+    rows["kept_pinned_bytes"] = sample.kept_pinned_bytes;
+    rows["untyped_pinned_bytes"] = sample.untyped_pinned_bytes;
+    rows["pinned_total_bytes"] = sample.pinned_total_bytes;
+    return rows;
+  }
+
+  py::dict CompareTheCensus() {
+    CensusComparison found;
+    Reason why;
+    if (!CompareCensus(&found, &why)) {
+      throw std::runtime_error(std::string("no census: ") +
+                               kReasonNames[static_cast<int>(why)]);
+    }
+    py::dict types, all;
+    for (const auto& [name, row] : found.types) {
+      py::dict figures;
+      figures["objects"] = row.objects;
+      figures["bytes"] = row.bytes;
+      figures["tracked"] = row.tracked;
+      figures["gc_objects"] = row.gc_objects;
+      figures["alone_bytes"] = row.alone_bytes;
+      types[name.c_str()] = figures;
+    }
+    all["types"] = types;
+    all["sample"] = ToDict(found.sample);
+    all["blocks"] = found.totals.blocks;
+    all["block_bytes"] = found.totals.block_bytes;
+    all["objects"] = found.totals.objects;
+    all["blocks_in_motion"] = found.totals.blocks_in_motion;
+    return all;
+  }
 
 }  // namespace
 }  // namespace pymalloc_exporter
@@ -280,7 +326,7 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
       "install", &Install, py::kw_only(), py::arg("host"), py::arg("port"),
       py::arg("app"), py::arg("interval"), py::arg("slow_interval"),
       py::arg("slow_cpu") = 0.5, py::arg("detail"), py::arg("remedies") = "off",
-      py::arg("auto_trim_bytes") = 0,
+      py::arg("auto_trim_bytes") = 0, py::arg("top") = 10,
       "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
       "Intervals are in seconds, slow_cpu in percent of a core. Does nothing where it "
       "runs already and in\n"
@@ -297,6 +343,10 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
   module.def("compare", &Compare,
              "Our reading of pymalloc and the interpreter's own, taken in one call with\n"
              "nothing run between: {'ours': rows, 'oracle': rows, 'agree': bool}.");
+  module.def(
+      "compare_census", &CompareTheCensus,
+      "A census of this interpreter's arenas and gc.get_objects(), taken in one call\n"
+      "with nothing run between: {'types': {name: row}, 'blocks': live blocks, ...}.");
   module.def(
       "compare_free_lists", &CompareFreeLists,
       "Our reading of the free lists and the text of sys._debugmallocstats(), taken\n"

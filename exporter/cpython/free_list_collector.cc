@@ -46,16 +46,34 @@ bool FreeListCollector::Read(FreeListSample* out) const {
 Reason FreeListCollector::Collect(Sample& sample, const StopFlag&) noexcept {
   // Published before the state is looked at: either End() sees it and waits, or it has
   // set the state already.
-  reading_ = true;
+  ++reading_;
   Reason state = state_;
   if (state == Reason::kNone && !Read(&sample.free_lists)) state = Reason::kInconsistent;
-  reading_ = false;
+  --reading_;
   return state;
+}
+
+int FreeListCollector::ReadEntries(FreeListKind kind, const SafeReader& memory,
+                                   uintptr_t* entries, int most) {
+  int count = 0;
+  ++reading_;
+  for (int i = 0; i < count_ && state_ == Reason::kNone; ++i) {
+    const FreeListPlace& place = places_[i];
+    if (place.kind != kind || place.form != kFreeListLinked) continue;
+    uintptr_t entry = *reinterpret_cast<const volatile uintptr_t*>(place.head);
+    while (entry != 0 && count < most) {
+      entries[count++] = entry;
+      if (!memory.Read(entry + place.link_offset, &entry, sizeof entry)) break;
+    }
+  }
+  --reading_;
+  std::sort(entries, entries + count);
+  return count;
 }
 
 void FreeListCollector::End() {
   state_ = Reason::kInterpreterGone;
-  while (reading_) Sleep(10 * kMicrosecond);
+  while (reading_ > 0) Sleep(10 * kMicrosecond);
 }
 
 }  // namespace pymalloc_exporter

@@ -14,6 +14,7 @@
 
 #include "exporter/cpython/free_list_layout.h"
 #include "exporter/sample/collector.h"
+#include "exporter/system/safe_read.h"
 
 namespace pymalloc_exporter {
 
@@ -47,6 +48,10 @@ class FreeListCollector final : public Collector {
   // From now on nothing of the interpreter is looked at; returns when nothing is.
   void End();
 
+  // The addresses of the entries of a linked list, at most `most`, sorted; how many.
+  int ReadEntries(FreeListKind kind, const SafeReader& memory, uintptr_t* entries,
+                  int most);
+
   // False if a count is out of range: then `out` is not changed.
   bool Read(FreeListSample* out) const;
 
@@ -54,7 +59,7 @@ class FreeListCollector final : public Collector {
   FreeListPlace places_[kMostPlaces];
   int count_ = 0;
   std::atomic<Reason> state_{Reason::kStarting};
-  std::atomic<bool> reading_{false};
+  std::atomic<int> reading_{0};  // by so many threads
 };
 
 }  // namespace pymalloc_exporter

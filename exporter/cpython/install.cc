@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "exporter/cpython/census_proof.h"
 #include "exporter/cpython/find_arenas.h"
 #include "exporter/cpython/free_list_proof.h"
 #include "exporter/cpython/interpreter_remedies.h"
@@ -96,6 +97,7 @@ void Retire(PyObject* keeper) {
   Gc().End();
   FreeLists().End();
   EndErrands();
+  TheCensus().End();
   reinterpret_cast<void (*)()>(PyCapsule_GetPointer(keeper, kKeeperName))();
 }
 
@@ -241,6 +243,19 @@ Reason InstallFreeLists() {
   return Reason::kNone;
 }
 
+// After the arenas were found: it reads in them.
+Reason InstallCensus(Reason pymalloc) {
+  // Without an oracle arenas can be trusted less, without arenas there is nothing.
+  if (pymalloc != Reason::kNone) return pymalloc;
+  ObjectFacts facts;
+  if (!FindObjectFacts(&facts)) return Reason::kUnreadable;
+  Reason begun = TheCensus().Begin(facts, Geometry());
+  if (begun != Reason::kNone) return begun;
+  return ProveTyping(TheCensus().facts(), Geometry(), TheCensus().census())
+             ? Reason::kNone
+             : Reason::kOracleMismatch;
+}
+
 }  // namespace
 
 PymallocCollector& Pymalloc() {
@@ -258,11 +273,18 @@ FreeListCollector& FreeLists() {
   return collector;
 }
 
+CensusCollector& TheCensus() {
+  static CensusCollector& collector = *new CensusCollector(Pymalloc(), FreeLists());
+  return collector;
+}
+
 void InstallCollectors() {
-  Pymalloc().SetState(InstallPymalloc());
+  Reason pymalloc = InstallPymalloc();
+  Pymalloc().SetState(pymalloc);
   Gc().SetState(InstallGc());
   FreeLists().SetState(InstallFreeLists());
   BeginErrands();
+  TheCensus().SetState(InstallCensus(pymalloc));
 }
 
 bool InMainInterpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
@@ -285,6 +307,10 @@ bool ReadBoth(std::string* oracle_text, PymallocSample* ours) {
   *oracle_text = OracleText();
   return Pymalloc().Walk(PymallocCollector::Scope::kMainInterpreter, never, *ours) &&
          !oracle_text->empty();
+}
+
+bool CompareCensus(CensusComparison* out, Reason* why) {
+  return CompareCensus(TheCensus(), Pymalloc(), FreeLists(), Geometry(), out, why);
 }
 
 bool ReadBothOfFreeLists(std::string* oracle_text, FreeListSample* ours) {

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "exporter/cpython/census_proof.h"
 #include "exporter/cpython/free_list_collector.h"
 #include "exporter/cpython/gc_collector.h"
 #include "exporter/cpython/oracle.h"
@@ -18,6 +19,7 @@ namespace pymalloc_exporter {
 PymallocCollector& Pymalloc();
 GcCollector& Gc();
 FreeListCollector& FreeLists();
+CensusCollector& TheCensus();
 
 // Whether the calling thread runs the main interpreter: the exporter is one a process.
 bool InMainInterpreter();
@@ -34,6 +36,10 @@ bool RetireAtFinalization(void (*ended)());
 // The text of the oracle and a walk of ours, with nothing run between the two; false if
 // there is no oracle or no walk. The text is left empty then.
 bool ReadBoth(std::string* oracle_text, PymallocSample* ours);
+
+// A census of the main interpreter's arenas and gc.get_objects(), with nothing run
+// between the two: for tests. False if there is no census, and why.
+bool CompareCensus(CensusComparison* out, Reason* why);
 
 // What sys._debugmallocstats() prints and our reading of the free lists, with nothing run
 // between the two. Takes the C library's `stderr` away from everybody meanwhile: for

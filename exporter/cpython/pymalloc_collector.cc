@@ -9,6 +9,9 @@ namespace {
 // A walk may find this share of headers in the middle of a change, three times over.
 constexpr uint64_t kUnreadablePerMille = 1;
 
+// How long others are kept waiting between two rests.
+constexpr Nanoseconds kReadTime = 100 * kMicrosecond;
+
 constexpr uintptr_t kClassified = ArenaRegistry::kVerified | ArenaRegistry::kForeign;
 
 void Raise(std::atomic<uint64_t>& highest, uint64_t value) {
@@ -119,6 +122,10 @@ bool PymallocCollector::Verify(ArenaRegistry::Cell& cell, uintptr_t entry) {
   return kind == ArenaKind::kArena;
 }
 
+bool PymallocCollector::InScope(Scope scope, uintptr_t entry) const {
+  return scope == Scope::kProcess || (entry & ArenaRegistry::kSubinterpreter) == 0;
+}
+
 bool PymallocCollector::Walk(Scope scope, const StopFlag& stop, PymallocSample& out) {
   if (!geometry_) return false;
   Turn turn(walking_);
@@ -127,9 +134,7 @@ bool PymallocCollector::Walk(Scope scope, const StopFlag& stop, PymallocSample& 
   registry_.ForEach([&](ArenaRegistry::Cell& cell, uintptr_t entry) {
     whole = !stop && state_ != Reason::kInterpreterGone;
     if (!whole) return false;
-    if (scope == Scope::kMainInterpreter && (entry & ArenaRegistry::kSubinterpreter)) {
-      return true;
-    }
+    if (!InScope(scope, entry)) return true;
     uintptr_t base = ArenaRegistry::Base(entry);
     entry = registry_.BeginRead(cell, base);
     if (entry != 0 && Verify(cell, entry)) TallyArena(base, *geometry_, tally);
@@ -160,11 +165,73 @@ bool PymallocCollector::AnyArenaSwapped(const StopFlag& stop) {
   return swapped;
 }
 
-Reason PymallocCollector::Collect(Sample& sample, const StopFlag& stop) noexcept {
+// Reads one piece of the arena at `base`; true if that was the last one, or it is gone.
+bool PymallocCollector::ReadPiece(ArenaRegistry::Cell& cell, uintptr_t base,
+                                  uint32_t piece, ArenaReader& reader) {
+  Turn turn(walking_);
+  uintptr_t entry = registry_.BeginRead(cell, base);
+  bool last = true;
+  if (entry != 0 && Verify(cell, entry)) last = reader.Read(base, piece);
+  if (registry_.EndRead()) {
+    source_.release(source_.context, reinterpret_cast<void*>(base),
+                    geometry_->arena_bytes);
+    last = true;
+  }
+  return last;
+}
+
+Reason PymallocCollector::ReadArenas(Scope scope, bool swap, ArenaReader& reader,
+                                     Pace& pace) {
+  PageMap pages;
+  if (swap && !pages.Open()) return Reason::kSwapped;
+  Reason reason = MayRead();
+  Nanoseconds rested = Now();
+  auto rest = [&] {
+    if (Now() - rested < kReadTime) return true;
+    if (!pace.Rest()) reason = Reason::kInconsistent;
+    rested = Now();
+    return reason == Reason::kNone;
+  };
+  if (reason != Reason::kNone) return reason;
+  registry_.ForEach([&](ArenaRegistry::Cell& cell, uintptr_t entry) {
+    if (!InScope(scope, entry)) return true;
+    uintptr_t base = ArenaRegistry::Base(entry);
+    if (swap && pages.AnySwapped(base, geometry_->arena_bytes)) {
+      reason = Reason::kSwapped;
+    }
+    bool last = false;
+    for (uint32_t piece = 0; !last && reason == Reason::kNone; ++piece) {
+      reason = MayRead();
+      if (reason != Reason::kNone) break;
+      last = ReadPiece(cell, base, piece, reader);
+      rest();
+    }
+    return reason == Reason::kNone;
+  });
+  return reason;
+}
+
+size_t PymallocCollector::ListArenas(Scope scope, uintptr_t* bases, size_t most) {
+  size_t count = 0;
+  registry_.ForEach([&](ArenaRegistry::Cell&, uintptr_t entry) {
+    if (!InScope(scope, entry) || (entry & ArenaRegistry::kForeign)) return true;
+    if (count < most) bases[count] = ArenaRegistry::Base(entry);
+    ++count;
+    return true;
+  });
+  return count;
+}
+
+Reason PymallocCollector::MayRead() const {
   Reason state = state_;
   if (state != Reason::kNone) return state;
   if (!source_.hook_in_place()) return Reason::kForeignArenaAllocator;
-  if (!complete_) return Reason::kOutOfMemory;
+  return complete_ ? Reason::kNone : Reason::kOutOfMemory;
+}
+
+Reason PymallocCollector::Collect(Sample& sample, const StopFlag& stop) noexcept {
+  Reason state = MayRead();
+  if (state != Reason::kNone) return state;
   if (sample.process.swap_bytes > 0 && AnyArenaSwapped(stop)) return Reason::kSwapped;
   PymallocSample found;
   bool whole = Walk(Scope::kProcess, stop, found);

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <optional>
 
+#include "exporter/cpython/arena_reader.h"
 #include "exporter/cpython/arena_registry.h"
 #include "exporter/cpython/pool_walk.h"
 #include "exporter/sample/collector.h"
@@ -64,11 +65,23 @@ class PymallocCollector final : public Collector, public ArenaFinder {
   // A walk made by the calling thread; false if parts of it could not be read.
   bool Walk(Scope scope, const StopFlag& stop, PymallocSample& out);
 
+  // Lets `reader` read every arena, resting every 0.1 ms; `swap`: look for swapped pages
+  // first, and end where there are any. Returns why it could not go on to the end.
+  Reason ReadArenas(Scope scope, bool swap, ArenaReader& reader, Pace& pace);
+
+  // The arenas of a scope, in the order of their addresses: at most `most` of them are
+  // written to `bases`, the count of all is returned. REQUIRES: the GIL.
+  size_t ListArenas(Scope scope, uintptr_t* bases, size_t most);
+
  private:
   class Turn;
 
   uintptr_t Count(ArenaKind kind);
   bool Verify(ArenaRegistry::Cell& cell, uintptr_t entry);
+  bool InScope(Scope scope, uintptr_t entry) const;
+  bool ReadPiece(ArenaRegistry::Cell& cell, uintptr_t base, uint32_t piece,
+                 ArenaReader& reader);
+  Reason MayRead() const;
   bool AnyArenaSwapped(const StopFlag& stop);
 
   std::optional<PoolGeometry> geometry_;

@@ -59,6 +59,7 @@ void AddWorker(const LiveSample& live, FamilyBuilder& builder) {
   AddFreeLists(live, builder);
   AddMalloc(live, builder);
   AddLedger(live, builder);
+  AddCensus(live, builder);
   AddExporter(live, builder);
 }
 

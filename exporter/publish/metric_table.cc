@@ -128,7 +128,8 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kRssToLive, "python_memory_rss_to_live_ratio", kGauge,
      "RSS by live bytes, both of one moment."},
     {Metric::kReclaimable, "python_memory_reclaimable_bytes", kGauge,
-     "What a remedy could give back: malloc_trim(0) (trim), letting go of what lives in mostly free arenas "
+     "What a remedy could give back: malloc_trim(0) (trim), letting go of what lives in "
+     "mostly free arenas "
      "(unpin), clearing the free lists (freelists)."},
     {Metric::kVerdict, "python_memory_verdict", kGauge,
      "1 for what is the matter with the memory of the process."},
@@ -138,6 +139,18 @@ const MetricDefinition kMetricTable[kMetricCount] = {
      "The share that led to the verdict; 0 for healthy."},
     {Metric::kVerdictGain, "python_memory_verdict_gain_bytes", kGauge,
      "What the verdict's remedy would give back."},
+    {Metric::kLiveObjects, "python_live_objects", kGauge,
+     "Objects alive by type: the largest types, the others, and dead objects kept in "
+     "free "
+     "lists."},
+    {Metric::kLiveObjectBytes, "python_live_object_bytes", kGauge,
+     "Bytes of their blocks, with gc headers, and of what lists, sets, dicts and "
+     "bytearrays keep beside them."},
+    {Metric::kLiveUntypedBytes, "python_live_untyped_bytes", kGauge,
+     "Bytes of live blocks that are no objects and belong to none of these."},
+    {Metric::kPinnedBytes, "python_pinned_bytes", kGauge,
+     "Free bytes in sparse arenas, shared out to the types that live there and keep them "
+     "from going. Adds up to all of these bytes."},
 
     {Metric::kBuildInfo, "pymalloc_exporter_build_info", kGauge,
      "1, with the version of the exporter."},

@@ -73,6 +73,11 @@ enum class Metric {
   kVerdictBytes,
   kVerdictRatio,
   kVerdictGain,
+  // Census.
+  kLiveObjects,
+  kLiveObjectBytes,
+  kLiveUntypedBytes,
+  kPinnedBytes,
   // The exporter itself.
   kBuildInfo,
   kCollectorUp,

@@ -20,14 +20,15 @@ enum class CollectorId : uint8_t {
   kResidency,
   kMalloc,
   kLedger,
+  kCensus,
   kCount
 };
 
 inline constexpr int kCollectorCount = static_cast<int>(CollectorId::kCount);
 
 inline constexpr const char* kCollectorNames[kCollectorCount] = {
-    "process",   "cgroup",    "pymalloc", "gc",    "region",
-    "freelists", "residency", "malloc",   "ledger"};
+    "process",   "cgroup",    "pymalloc", "gc",     "region",
+    "freelists", "residency", "malloc",   "ledger", "census"};
 
 // Why a collector is down. The fixed list behind the label `reason`.
 enum class Reason : uint8_t {

@@ -62,6 +62,18 @@ void Move(double& timestamp, double by) {
   if (timestamp > 0) timestamp = std::max(timestamp + by, 0.0);
 }
 
+template <size_t Size>
+bool ValidRows(const std::array<CensusRow, Size>& rows, uint32_t count) {
+  return count <= Size &&
+         std::all_of(rows.begin(), rows.begin() + count,
+                     [](const CensusRow& row) { return ValidText(row.type); });
+}
+
+bool ValidCensus(const CensusSample& census) {
+  return ValidRows(census.live, census.live_rows) &&
+         ValidRows(census.pinned, census.pinned_rows);
+}
+
 }  // namespace
 
 void FollowClock(Sample& sample, double offset) {
@@ -81,7 +93,8 @@ bool Valid(const Sample& sample) {
          ValidBool(sample.residency.page_map) && ValidBool(sample.residency.huge_known) &&
          AddsUp(sample.ledger.ledger) && ValidJudgement(sample.ledger.judgement) &&
          std::isfinite(sample.cgroup.pressure_stalled_seconds) &&
-         AddsUp(sample.pymalloc) && ValidMalloc(sample.malloc);
+         AddsUp(sample.pymalloc) && ValidMalloc(sample.malloc) &&
+         ValidCensus(sample.census);
 }
 
 }  // namespace pymalloc_exporter

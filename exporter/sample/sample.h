@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "exporter/sample/census.h"
 #include "exporter/sample/collectors.h"
 #include "exporter/sample/free_lists.h"
 #include "exporter/sample/ledger.h"
@@ -21,7 +22,7 @@ namespace pymalloc_exporter {
 
 // Raised with every change of Sample or of the region: processes with another layout keep
 // a region of their own.
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 9;
 
 inline constexpr int kSizeClasses = 32;         // pymalloc's, 16 bytes apart
 inline constexpr int kSizeClassStepBytes = 16;  // size of class i is (i + 1) * 16
@@ -145,6 +146,7 @@ struct Sample {
   MallocSample malloc;
   ResidencySample residency;
   LedgerSample ledger;
+  CensusSample census;
 
   CollectorStatus& status(CollectorId id) { return collectors[static_cast<int>(id)]; }
   const CollectorStatus& status(CollectorId id) const {
@@ -153,9 +155,9 @@ struct Sample {
 };
 static_assert(std::is_trivially_copyable_v<Sample>);
 
-// Moves every timestamp along with a clock that was set meanwhile, so that their ages stay
-// what they are: `offset` is Unix time less the time since boot, now. The start of the
-// process stands: it is a name rather than an age. Pure.
+// Moves every timestamp along with a clock that was set meanwhile, so that their ages
+// stay what they are: `offset` is Unix time less the time since boot, now. The start of
+// the process stands: it is a name rather than an age. Pure.
 void FollowClock(Sample& sample, double offset);
 
 // Whether a sample that came out of shared memory can be published: texts terminated and

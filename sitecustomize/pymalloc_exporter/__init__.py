@@ -42,6 +42,7 @@ def install(
     detail: str = "default",
     enable_admin_api: str = "off",
     auto_trim: str = "off",
+    top: int = 10,
 ) -> None:
     """Start to sample this process and to take part in the endpoint ``listen``.
 
@@ -49,10 +50,10 @@ def install(
     ``slow_cpu`` is what these walks may take, in percent of a core, ``app`` defaults to the name
     of the program, ``detail`` is ``"default"`` or ``"full"``,
     ``enable_admin_api`` ``"off"``, ``"on"`` (remedies for clients on this machine) or ``"all"``,
-    ``auto_trim`` ``"off"`` or a size such as ``"256MiB"``. Does nothing where the exporter runs
-    already, in sub-interpreters, and where ``listen`` is ``"off"``. Raises ValueError for a bad
-    argument, ImportError where it was not built for this interpreter, RuntimeError if it cannot
-    start.
+    ``auto_trim`` ``"off"`` or a size such as ``"256MiB"``, ``top`` is how many types have
+    series of their own. Does nothing where the exporter runs already, in sub-interpreters, and
+    where ``listen`` is ``"off"``. Raises ValueError for a bad argument, ImportError where it was
+    not built for this interpreter, RuntimeError if it cannot start.
     """
     from pymalloc_exporter import config
 
@@ -64,6 +65,7 @@ def install(
         "DETAIL": detail,
         "ENABLE_ADMIN_API": enable_admin_api,
         "AUTO_TRIM": auto_trim,
+        "TOP": top,
     }
     if app is not None:
         given["APP"] = app

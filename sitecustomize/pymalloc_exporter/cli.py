@@ -72,6 +72,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="PERCENT",
         help=f"of a core, for these walks at most; default: {config.DEFAULT_SLOW_CPU:g}",
     )
+    run.add_argument(
+        "--top", metavar="N", help=f"types with series of their own; default: {config.DEFAULT_TOP}"
+    )
     run.add_argument("--detail", metavar="default|full", help="full adds series a size class")
     run.add_argument(
         "--enable-admin-api",

@@ -19,9 +19,11 @@ DEFAULT_LISTEN = "127.0.0.1:9512"
 DEFAULT_INTERVAL = 5.0
 DEFAULT_SLOW_INTERVAL = 60.0
 DEFAULT_SLOW_CPU = 0.5
+DEFAULT_TOP = 10
 DEFAULT_DETAIL = "default"
 
 MOST_APP_BYTES = 63
+MOST_TOP = 20
 MOST_QUOTED = 100
 
 
@@ -86,6 +88,10 @@ def parse_percent(text: str) -> float:
     return percent
 
 
+def parse_top(text: str) -> int:
+    return _whole_number(text, 1, MOST_TOP)
+
+
 def parse_detail(text: str) -> str:
     if text not in ("default", "full"):
         raise ValueError(text)
@@ -134,6 +140,7 @@ SETTINGS: "dict[str, tuple[Callable[[str], Any], str, str]]" = {
         "percent of a core from 0.01 to 100",
         f"using {DEFAULT_SLOW_CPU:g}",
     ),
+    "TOP": (parse_top, f"a number from 1 to {MOST_TOP}", f"using {DEFAULT_TOP}"),
     "DETAIL": (parse_detail, "default or full", f"using {DEFAULT_DETAIL}"),
     "ENABLE_ADMIN_API": (parse_remedies, "on (from this machine), all or off", "off"),
     "AUTO_TRIM": (parse_bytes, "1KiB to 99999GiB, such as 256MiB, or off", "off"),
@@ -224,6 +231,7 @@ def complete(values: "Mapping[str, Any]") -> "Optional[Settings]":
         "interval": values.get("INTERVAL", DEFAULT_INTERVAL),
         "slow_interval": values.get("SLOW_INTERVAL", DEFAULT_SLOW_INTERVAL),
         "slow_cpu": values.get("SLOW_CPU", DEFAULT_SLOW_CPU),
+        "top": values.get("TOP", DEFAULT_TOP),
         "detail": values.get("DETAIL", DEFAULT_DETAIL),
         "remedies": values.get("ENABLE_ADMIN_API", "off"),
         "auto_trim_bytes": values.get("AUTO_TRIM", 0),

@@ -53,6 +53,16 @@ class Program:
             time.sleep(0.05)
         raise TimeoutError("no sample")
 
+    def scrape_when(self, name):
+        """The same, once a series of that name is there."""
+        end = time.monotonic() + 15
+        while time.monotonic() < end:
+            rows = self.scrape()
+            if any(row.startswith(name) for row in rows):
+                return rows
+            time.sleep(0.05)
+        raise TimeoutError(name)
+
     def reason(self, collector):
         """Why it is down; None for a collector that is up."""
         rows = self.scrape()

@@ -17,6 +17,7 @@ DEFAULTS = {
     "interval": 5.0,
     "slow_interval": 60.0,
     "slow_cpu": 0.5,
+    "top": 10,
     "detail": "default",
     "remedies": "off",
     "auto_trim_bytes": 0,
@@ -116,10 +117,11 @@ def test_environment_gives_the_arguments_of_install():
         "PYMALLOC_EXPORTER_DETAIL": "full",
         "PYMALLOC_EXPORTER_ENABLE_ADMIN_API": "on",
         "PYMALLOC_EXPORTER_AUTO_TRIM": "1GiB",
+        "PYMALLOC_EXPORTER_TOP": "20",
     }
     changed = {"interval": 0.5, "slow_interval": 90.0, "slow_cpu": 2.0, "detail": "full"}
-    remedies = {"remedies": "loopback", "auto_trim_bytes": 1 << 30}
-    assert config.from_environment(given) == ({**DEFAULTS, **changed, **remedies}, [])
+    more = {"remedies": "loopback", "auto_trim_bytes": 1 << 30, "top": 20}
+    assert config.from_environment(given) == ({**DEFAULTS, **changed, **more}, [])
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,8 @@ def test_what_is_not_given_or_empty_is_at_its_default(empty):
         ("APP", "a\n", "named by its program"),
         ("INTERVAL", "0", "using 5"),
         ("DETAIL", "x", "using default"),
+        ("TOP", "0", "using 10"),
+        ("TOP", "21", "using 10"),
     ],
 )
 def test_bad_value_in_the_environment_leaves_the_default(name, text, instead):

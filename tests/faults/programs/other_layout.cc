@@ -1,5 +1,5 @@
-// A process of another version of the exporter, as in a rolling upgrade: other_layout PORT.
-// It has no collectors, but takes part as any other. Lives until it is killed.
+// A process of another version of the exporter, as in a rolling upgrade: other_layout
+// PORT. It has no collectors, but takes part as any other. Lives until it is killed.
 
 #include <unistd.h>
 

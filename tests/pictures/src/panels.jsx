@@ -46,12 +46,10 @@ function values({ fieldConfig, options, replaceVariables, data }) {
   });
 }
 
-const aligned = (found) => getDisplayValueAlignmentFactors(found.map(({ display }) => display));
-
 const repeated = (render) => (props) => (
   <VizRepeater
     getValues={() => values(props)}
-    getAlignmentFactors={aligned}
+    getAlignmentFactors={getDisplayValueAlignmentFactors}
     renderValue={(one) => render(props, one)}
     width={props.width}
     height={props.height}
@@ -121,7 +119,7 @@ const LINE_DEFAULTS = {
   barAlignment: 0,
   lineStyle: { fill: 'solid' },
 };
-const TABLE_DEFAULTS = { align: 'auto', inspect: false, cellOptions: { type: 'auto' } };
+const TABLE_DEFAULTS = { align: 'auto', minWidth: 150, inspect: false, cellOptions: { type: 'auto' } };
 
 function register(pluginId, component, defaults) {
   const plugin = new PanelPlugin(component);

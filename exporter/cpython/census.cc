@@ -1,0 +1,252 @@
+#include "exporter/cpython/census.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pymalloc_exporter {
+namespace {
+
+constexpr uint32_t kPieceBytes = 64 * 1024;
+
+// Of addresses in a pool that turn out to be no types, so many are read.
+constexpr int kReadsAPool = 64;
+
+// A newcomer takes a row from a listed type when it is larger by this.
+constexpr double kHysteresis = 1.25;
+
+// Rows that are no types; a type that calls itself so is among the others.
+constexpr std::string_view kReservedNames[] = {"other", "(free list)", "(untyped)", "?"};
+
+bool Reserved(std::string_view name) {
+  return std::find(std::begin(kReservedNames), std::end(kReservedNames), name) !=
+         std::end(kReservedNames);
+}
+
+// The types with the largest scores, in their order.
+class TopList {
+ public:
+  explicit TopList(int most) : most_(std::clamp(most, 0, kMostCensusRows)) {}
+
+  void Offer(NameTotal* name, double score) {
+    if (most_ == 0 || (count_ == most_ && score <= scores_[count_ - 1])) return;
+    int at = count_ < most_ ? count_++ : count_ - 1;
+    for (; at > 0 && scores_[at - 1] < score; --at) {
+      scores_[at] = scores_[at - 1];
+      names_[at] = names_[at - 1];
+    }
+    scores_[at] = score;
+    names_[at] = name;
+  }
+  int count() const { return count_; }
+  NameTotal* operator[](int i) const { return names_[i]; }
+
+ private:
+  int most_;
+  int count_ = 0;
+  double scores_[kMostCensusRows];
+  NameTotal* names_[kMostCensusRows];
+};
+
+void SetName(std::string_view name, CensusRow* row) {
+  size_t bytes = std::min<size_t>(name.size(), kTypeNameBytes - 1);
+  memcpy(row->type, name.data(), bytes);
+  row->type[bytes] = 0;
+}
+
+template <typename Score>
+TopList Pick(TypeTable& types, int top, bool NameTotal::* listed, Score score) {
+  TopList list(top);
+  for (NameTotal* name = types.names(); name < types.names() + types.name_count();
+       ++name) {
+    double value = score(*name);
+    if (value > 0 && !Reserved(types.Name(*name)))
+      list.Offer(name, name->*listed ? value * kHysteresis : value);
+    name->*listed = false;
+  }
+  for (int i = 0; i < list.count(); ++i) list[i]->*listed = true;
+  return list;
+}
+
+void FillLive(TypeTable& types, int top, CensusSample* out) {
+  TopList list = Pick(types, top, &NameTotal::listed_live, [](const NameTotal& name) {
+    return static_cast<double>(name.bytes);
+  });
+  for (int i = 0; i < types.name_count(); ++i) {
+    const NameTotal& name = types.names()[i];
+    if (name.listed_live) continue;
+    out->other_objects += name.objects;
+    out->other_bytes += name.bytes;
+  }
+  out->live_rows = static_cast<uint32_t>(list.count());
+  for (int i = 0; i < list.count(); ++i) {
+    SetName(types.Name(*list[i]), &out->live[i]);
+    out->live[i].objects = list[i]->objects;
+    out->live[i].bytes = list[i]->bytes;
+  }
+}
+
+// What rounding leaves is the others', so that it adds up.
+void FillPinned(TypeTable& types, int top, const CensusTotals& totals,
+                CensusSample* out) {
+  TopList list = Pick(types, top, &NameTotal::listed_pinned,
+                      [](const NameTotal& name) { return name.pinned; });
+  out->pinned_total_bytes = totals.sparse_free_bytes;
+  uint64_t left = totals.sparse_free_bytes;
+  auto take = [&](double bytes) {
+    uint64_t whole = std::min(left, static_cast<uint64_t>(bytes));
+    left -= whole;
+    return whole;
+  };
+  out->pinned_rows = static_cast<uint32_t>(list.count());
+  for (int i = 0; i < list.count(); ++i) {
+    SetName(types.Name(*list[i]), &out->pinned[i]);
+    out->pinned[i].bytes = take(list[i]->pinned);
+  }
+  out->kept_pinned_bytes = take(totals.kept_pinned);
+  out->untyped_pinned_bytes = take(totals.untyped_pinned);
+  out->other_pinned_bytes = left;
+}
+
+}  // namespace
+
+bool Census::Open(const ObjectFacts& facts, const PoolGeometry& geometry) {
+  facts_ = &facts;
+  geometry_ = geometry;
+  return types_.Open(*facts.layout);
+}
+
+void Census::Begin(const TypeReader& reader, const KeptFloats& floats) {
+  floats_ = &floats;
+  types_.BeginPass(reader);
+  totals_ = CensusTotals{};
+  touched_count_ = 0;
+  types_.AllowReads(kReadsAPool);
+  dict_ = types_.Find(facts_->layout->dict_type);
+}
+
+void Census::BeginArena() {
+  // Of an arena that went away in the middle.
+  for (int i = 0; i < touched_count_; ++i) types_.begin()[touched_[i]].arena_bytes = 0;
+  touched_count_ = 0;
+  arena_ = ArenaTally{};
+}
+
+bool Census::Read(uintptr_t arena, uint32_t piece) {
+  if (piece == 0) BeginArena();
+  ObjectTyper typer(*facts_, types_, *floats_);
+  uintptr_t end = arena + geometry_.arena_bytes;
+  uintptr_t pool = FirstPool(arena, geometry_) + uintptr_t{piece} * kPieceBytes;
+  uintptr_t stop = std::min(pool + kPieceBytes, end);
+  for (; pool + geometry_.pool_bytes <= stop; pool += geometry_.pool_bytes) {
+    if (ReadPool(pool, typer)) continue;
+    stop = end;
+    break;
+  }
+  if (stop != end && pool + geometry_.pool_bytes <= end) return false;
+  EndArena();
+  return true;
+}
+
+// False at the first pool that is not carved: the rest is not, either.
+bool Census::ReadPool(uintptr_t pool, ObjectTyper& typer) {
+  PoolBlocks blocks;
+  ReadPoolBlocks(pool, geometry_, blocks);
+  if (blocks.kind == PoolBlocks::Kind::kUncarved) return false;
+  arena_.usable_bytes += geometry_.pool_bytes;
+  if (blocks.kind == PoolBlocks::Kind::kUnreadable) return true;
+  if (blocks.kind == PoolBlocks::Kind::kFree) {
+    arena_.free_bytes += geometry_.pool_bytes;
+    return true;
+  }
+  uint64_t live_bytes = uint64_t{blocks.live} * blocks.block_bytes;
+  uint64_t all_bytes = uint64_t{blocks.capacity} * blocks.block_bytes;
+  arena_.usable_bytes -= geometry_.pool_bytes - all_bytes;
+  arena_.live_bytes += live_bytes;
+  arena_.free_bytes += all_bytes - live_bytes;
+  totals_.blocks += blocks.live;
+  totals_.block_bytes += live_bytes;
+  if (blocks.kind == PoolBlocks::Kind::kCounted) {
+    totals_.blocks_in_motion += blocks.live;
+    arena_.untyped_bytes += live_bytes;
+    return true;
+  }
+  types_.AllowReads(kReadsAPool);
+  uint32_t bytes = blocks.block_bytes;
+  ForEachLiveBlock(pool, blocks, [&](uintptr_t block) {
+    Finding found = typer.Look(block, bytes);
+    if (found.kind == BlockKind::kNothing) {
+      arena_.untyped_bytes += bytes;
+    } else {
+      Count(found, bytes, typer);
+    }
+  });
+  return true;
+}
+
+void Census::Count(const Finding& found, uint32_t bytes, ObjectTyper& typer) {
+  if (found.kind == BlockKind::kObject) {
+    TypeEntry& type = *found.type;
+    ++type.objects;
+    type.bytes += bytes;
+    ++totals_.objects;
+    totals_.object_bytes += bytes;
+    if (type.has_gc && typer.Tracked(found)) ++type.tracked;
+    Note(type, bytes);
+    if (type.owned == Owned::kNothing) return;
+    bool in_pool = false;
+    uint64_t owned = typer.OwnedBytes(found, &in_pool);
+    type.bytes += owned;
+    if (in_pool) totals_.owned_pool_bytes += owned;
+  } else if (found.kind == BlockKind::kKept) {
+    ++totals_.kept_objects;
+    totals_.kept_bytes += bytes;
+    arena_.kept_bytes += bytes;
+  } else {
+    totals_.keys_bytes += bytes;
+    if (dict_ == nullptr) return;
+    dict_->bytes += bytes;
+    Note(*dict_, bytes);
+  }
+}
+
+// Where the type lives.
+inline void Census::Note(TypeEntry& type, uint32_t bytes) {
+  if (type.arena_bytes == 0) {
+    touched_[touched_count_++] = static_cast<uint16_t>(&type - types_.begin());
+  }
+  type.arena_bytes += bytes;
+}
+
+void Census::EndArena() {
+  bool sparse = arena_.live_bytes > 0 && arena_.live_bytes * 2 < arena_.usable_bytes;
+  double share = sparse ? static_cast<double>(arena_.free_bytes) /
+                              static_cast<double>(arena_.live_bytes)
+                        : 0;
+  bool alone = sparse && touched_count_ == 1 &&
+               types_.begin()[touched_[0]].arena_bytes == arena_.live_bytes;
+  for (int i = 0; i < touched_count_; ++i) {
+    TypeEntry& type = types_.begin()[touched_[i]];
+    type.pinned += share * type.arena_bytes;
+    if (alone) type.alone_bytes += geometry_.arena_bytes;
+    type.arena_bytes = 0;
+  }
+  touched_count_ = 0;
+  if (!sparse) return;
+  totals_.sparse_free_bytes += arena_.free_bytes;
+  totals_.kept_pinned += share * static_cast<double>(arena_.kept_bytes);
+  totals_.untyped_pinned += share * static_cast<double>(arena_.untyped_bytes);
+}
+
+void Census::Finish(int top, CensusSample* out) {
+  *out = CensusSample{};
+  types_.EndPass();
+  FillLive(types_, top, out);
+  FillPinned(types_, top, totals_, out);
+  out->kept_objects = totals_.kept_objects;
+  out->kept_bytes = totals_.kept_bytes;
+  uint64_t told = totals_.object_bytes + totals_.kept_bytes + totals_.keys_bytes +
+                  totals_.owned_pool_bytes;
+  out->untyped_bytes = totals_.block_bytes > told ? totals_.block_bytes - told : 0;
+}
+
+}  // namespace pymalloc_exporter

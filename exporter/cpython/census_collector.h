@@ -1,0 +1,49 @@
+// The collector of what lives, by type: a census at each slow beat.
+//
+// Thread safety: Collect on the sampler's thread; Begin, SetState and End under the GIL;
+// TakeCensus on any thread, each with a census of its own.
+
+#pragma once
+
+#include <atomic>
+
+#include "exporter/cpython/census.h"
+#include "exporter/cpython/free_list_collector.h"
+#include "exporter/cpython/pymalloc_collector.h"
+#include "exporter/sample/collector.h"
+
+namespace pymalloc_exporter {
+
+// Runs one pass of `census` over the arenas of `pymalloc`. Returns why there is none.
+Reason TakeCensus(const ObjectFacts& facts, PymallocCollector& pymalloc,
+                  FreeListCollector& free_lists, PymallocCollector::Scope scope,
+                  bool swap, int top, Pace& pace, Census& census, CensusSample* out);
+
+class CensusCollector final : public SlowCollector {
+ public:
+  CensusCollector(PymallocCollector& pymalloc, FreeListCollector& free_lists)
+      : pymalloc_(pymalloc), free_lists_(free_lists) {}
+
+  CollectorId id() const override { return CollectorId::kCensus; }
+  Reason Collect(Sample& sample, Pace& pace) noexcept override;
+
+  // At install: what is known of the interpreter now.
+  Reason Begin(const ObjectFacts& facts, const PoolGeometry& geometry);
+  void SetTop(int top) { top_ = top; }
+  void SetState(Reason state) { state_ = state; }
+  void End() { state_ = Reason::kInterpreterGone; }
+
+  const ObjectFacts& facts() const { return facts_; }
+  // For the proof, before the sampler begins.
+  Census& census() { return census_; }
+
+ private:
+  PymallocCollector& pymalloc_;
+  FreeListCollector& free_lists_;
+  std::atomic<Reason> state_{Reason::kStarting};
+  std::atomic<int> top_{10};
+  ObjectFacts facts_;
+  Census census_;
+};
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,157 @@
+// What a live block holds: an object of which type, or none.
+//
+// An object's type pointer lies behind what comes before the object: nothing, a gc header
+// (16 bytes), words for a managed dict and weak references (16 more). A word that equals
+// a type's address proves nothing: items of a list of classes look like that. It counts
+// only if
+// - the word before it is a plausible refcount: not zero, and less than any address (or
+//   the refcount of immortal objects). In an executable that is not position-independent
+//   addresses begin at 4 MiB, so that objects of more references are taken for none.
+// - it lies where the type's flags put it, and the block has room for its basic size.
+// - the gc header, if there is one, is one.
+//
+// Dead objects in free lists have a refcount of zero (from 3.14 on the link stands there)
+// and are of a type that has such a list. Floats to 3.13 have the link in place of the
+// type: they are told by their addresses.
+//
+// Under PYTHONMALLOC=debug (the default of debug builds) each object follows 16 bytes of
+// the debug layer.
+//
+// Thread safety: as TypeTable. Reads the block only.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "exporter/cpython/type_table.h"
+
+namespace pymalloc_exporter {
+
+// What the typing knows of the running interpreter.
+struct ObjectFacts {
+  const PymallocExporterObjectLayout* layout = nullptr;
+  uintptr_t least_pointer = 0;   // no address is less
+  uint32_t debug_bytes = 0;      // before each object, of the debug layer: 0 or 16
+  uint32_t debug_end_bytes = 0;  // behind it
+  uintptr_t module_key = 0;      // the interned str "__module__"
+  uintptr_t kept_types[kPymallocExporterMostKeptTypes] = {};
+};
+
+// Addresses of dead floats that their free list links.
+struct KeptFloats {
+  static constexpr int kMost = 128;
+  uintptr_t addresses[kMost];
+  int count = 0;
+
+  bool Contains(uintptr_t address) const {
+    return std::binary_search(addresses, addresses + count, address);
+  }
+};
+
+enum class BlockKind : uint8_t {
+  kNothing,   // no object, as far as can be told
+  kObject,    // of `type`
+  kKept,      // a dead object (of `type`) or table in a free list
+  kDictKeys,  // a dict's own table of keys
+};
+
+struct Finding {
+  BlockKind kind;
+  TypeEntry* type;   // of an object
+  uintptr_t object;  // its address
+};
+
+class ObjectTyper {
+ public:
+  ObjectTyper(const ObjectFacts& facts, TypeTable& types, const KeptFloats& floats)
+      : facts_(facts), layout_(*facts.layout), types_(types), floats_(floats) {}
+
+  // What lies in the `bytes` at `block`, which must be readable.
+  Finding Look(uintptr_t block, uint32_t bytes) {
+    if (facts_.debug_bytes != 0) {
+      if (!HasDebugLayer(block)) return {BlockKind::kNothing, nullptr, 0};
+      block += facts_.debug_bytes;
+      bytes -= facts_.debug_bytes + facts_.debug_end_bytes;
+    }
+    Finding found = LookFor(block, bytes);
+    if (found.kind == BlockKind::kNothing) found = LookForTheRest(block, bytes);
+    return found;
+  }
+
+  // What the object owns beside its own block, rounded up as its allocator does; 0 if
+  // nothing. `in_pool`: whether that is a block of a pool.
+  uint64_t OwnedBytes(const Finding& found, bool* in_pool) const;
+
+  // Whether the garbage collector has the object in its lists.
+  bool Tracked(const Finding& found) const {
+    uintptr_t next = Word(found.object - layout_.gc_header_bytes);
+    return found.type->has_gc && (next & ~uintptr_t{7}) != 0;
+  }
+
+ private:
+  static constexpr uint32_t kStepBytes = 16;  // between the places of an object
+  static constexpr uint32_t kMostBytesBefore = 32;
+  static constexpr uintptr_t kDebugPad = 0xfdfdfdfdfdfdfd;
+
+  static uintptr_t Word(uintptr_t address) {
+    return __atomic_load_n(reinterpret_cast<const uintptr_t*>(address), __ATOMIC_RELAXED);
+  }
+
+  static bool HasDebugLayer(uintptr_t block) { return Word(block + 8) >> 8 == kDebugPad; }
+
+  bool PlausibleRefcount(uintptr_t word) const {
+    word &= layout_.refcount_mask;
+    return word - 1 < facts_.least_pointer - 1 ||
+           (word == layout_.immortal_refcount && word != 0);
+  }
+
+  // What stands in the refcount's place of a dead object in a free list.
+  bool MayBeLink(uintptr_t word) const {
+    return word == 0 || (layout_.free_list_links_first && word >= facts_.least_pointer &&
+                         word % kStepBytes == 0);
+  }
+
+  bool HasFreeList(uintptr_t type) const {
+    if (type < facts_.least_pointer) return false;
+    for (const uintptr_t* kept = facts_.kept_types; *kept != 0; ++kept) {
+      if (*kept == type) return true;
+    }
+    return false;
+  }
+
+  bool GcHeaderIsOne(uintptr_t object) const {
+    uintptr_t header = object - layout_.gc_header_bytes;
+    return Word(header) != 0 || (Word(header + sizeof(void*)) & ~uintptr_t{7}) == 0;
+  }
+
+  bool Fits(const TypeEntry& type, uintptr_t block, uint32_t bytes, uint32_t before) {
+    return type.bytes_before == before && type.basic_bytes + before <= bytes &&
+           (!type.has_gc || GcHeaderIsOne(block + before));
+  }
+
+  Finding LookFor(uintptr_t block, uint32_t bytes) {
+    uint32_t least = layout_.type_offset + static_cast<uint32_t>(sizeof(void*));
+    for (uint32_t before = 0; before <= kMostBytesBefore; before += kStepBytes) {
+      if (before + least > bytes) break;
+      uintptr_t object = block + before;
+      uintptr_t refcount = Word(object + layout_.refcount_offset);
+      uintptr_t address = Word(object + layout_.type_offset);
+      bool alive = PlausibleRefcount(refcount);
+      if (!alive && !(MayBeLink(refcount) && HasFreeList(address))) continue;
+      TypeEntry* type = types_.Find(address);
+      if (type == nullptr || !Fits(*type, block, bytes, before)) continue;
+      return {alive ? BlockKind::kObject : BlockKind::kKept, type, object};
+    }
+    return {BlockKind::kNothing, nullptr, 0};
+  }
+
+  Finding LookForTheRest(uintptr_t block, uint32_t bytes);
+
+  const ObjectFacts& facts_;
+  const PymallocExporterObjectLayout& layout_;
+  TypeTable& types_;
+  const KeptFloats& floats_;
+};
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,54 @@
+// Which blocks of a pool are live: what was carved, without what its free list leads to.
+//
+// The application allocates and frees meanwhile, so that a walk of the list may go
+// wrong: it counts only where it ended as it should, found as many blocks as the header
+// says are free, and the header is unchanged at its end. Else it is made once more.
+//
+// Thread safety: pure functions over memory that has to stay mapped while they run. No
+// GIL, no malloc.
+
+#pragma once
+
+#include <cstdint>
+
+#include "exporter/cpython/pool_walk.h"
+
+namespace pymalloc_exporter {
+
+struct PoolBlocks {
+  static constexpr uint32_t kMostBlocks = 1024;  // 16 bytes each, in a pool of 16 KiB
+
+  enum class Kind {
+    kLive,      // `live_bits` tells which
+    kCounted,   // in motion: `live` only
+    kFree,      // a free pool
+    kUncarved,  // and so are all that follow
+    kUnreadable
+  };
+
+  Kind kind;
+  uint32_t block_bytes;
+  uint32_t capacity;  // blocks in the pool, carved or not
+  uint32_t carved;
+  uint32_t live;  // by the header
+  uint64_t live_bits[kMostBlocks / 64];
+};
+
+// Reads the pool at `pool`, a multiple of the pool size.
+void ReadPoolBlocks(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out);
+
+// Calls visit(address of a live block) for each. REQUIRES: kLive.
+template <typename Visit>
+inline void ForEachLiveBlock(uintptr_t pool, const PoolBlocks& blocks, Visit visit) {
+  for (uint32_t word = 0; word * 64 < blocks.carved; ++word) {
+    uint64_t bits = blocks.live_bits[word];
+    uintptr_t first = pool + kPoolHeaderBytes + uintptr_t{word} * 64 * blocks.block_bytes;
+    while (bits != 0) {
+      auto index = static_cast<uintptr_t>(__builtin_ctzll(bits));
+      visit(first + index * blocks.block_bytes);
+      bits &= bits - 1;
+    }
+  }
+}
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,47 @@
+// What a census found: objects alive by type, and what keeps sparse arenas from going.
+//
+// Plain data: no thread, no GIL, no allocation. All byte counts are bytes of blocks: with
+// gc headers, rounded up to the size class.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace pymalloc_exporter {
+
+inline constexpr int kTypeNameBytes = 128;  // its end included
+inline constexpr int kMostCensusRows = 20;  // of types, in each table
+
+// "module.qualname", valid UTF-8.
+struct TypeName {
+  char text[kTypeNameBytes] = {};
+  int length = 0;
+};
+
+struct CensusRow {
+  char type[kTypeNameBytes] = {};
+  uint64_t objects = 0;  // 0 in a table of pins
+  uint64_t bytes = 0;
+};
+
+// Source: live blocks of all pools; see exporter/cpython/census.h.
+struct CensusSample {
+  std::array<CensusRow, kMostCensusRows> live{};  // the largest, by bytes
+  uint32_t live_rows = 0;
+  uint32_t pinned_rows = 0;
+  uint64_t other_objects = 0;
+  uint64_t other_bytes = 0;
+  uint64_t kept_objects = 0;  // dead, in free lists
+  uint64_t kept_bytes = 0;
+  uint64_t untyped_bytes = 0;  // no objects, and nobody's
+  // Free bytes in sparse arenas, shared out to what lives there. Adds up to
+  // pinned_total_bytes.
+  std::array<CensusRow, kMostCensusRows> pinned{};
+  uint64_t other_pinned_bytes = 0;
+  uint64_t kept_pinned_bytes = 0;
+  uint64_t untyped_pinned_bytes = 0;
+  uint64_t pinned_total_bytes = 0;
+};
+
+}  // namespace pymalloc_exporter
