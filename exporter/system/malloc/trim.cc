@@ -4,7 +4,8 @@
 #include <malloc.h>
 #include <unistd.h>
 
-#include <cstdlib>
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "exporter/system/clock.h"
@@ -13,16 +14,19 @@
 namespace pymalloc_exporter {
 namespace {
 
-// Whether the malloc that is called here comes from where malloc_trim does.
-bool FoundWhereTrimIs() {
-  Dl_info malloc_source, trim_source;
-  return dladdr(reinterpret_cast<void*>(&malloc), &malloc_source) != 0 &&
-         dladdr(reinterpret_cast<void*>(&malloc_trim), &trim_source) != 0 &&
-         malloc_source.dli_fbase == trim_source.dli_fbase;
+// Symbols of the allocators that take malloc's place: jemalloc, tcmalloc, mimalloc. The
+// address of malloc itself tells nothing in a program that is not position-independent.
+constexpr const char* kForeignSymbols[] = {
+    "mallctl", "MallocExtension_GetNumericProperty", "mi_version"};
+
+bool NoneIsForeign() {
+  return std::none_of(
+      std::begin(kForeignSymbols), std::end(kForeignSymbols),
+      [](const char* name) { return dlsym(RTLD_DEFAULT, name) != nullptr; });
 }
 
 // Asked once, at load: the loader's lock may be held for long.
-const bool malloc_is_glibcs = FoundWhereTrimIs();
+const bool malloc_is_glibcs = NoneIsForeign();
 
 }  // namespace
 
