@@ -268,52 +268,54 @@ py::dict CompareMalloc() {
   both["oracle"] = theirs;
   both["ours"] = ToDict(ours);
   return both;
-  py::dict ToDict(const CensusRow* rows, uint32_t count) {
-    py::dict types;
-    for (uint32_t i = 0; i < count; ++i)
-      types[rows[i].type] = py::make_tuple(rows[i].objects, rows[i].bytes);
-    return types;
-  }
+}
 
-  py::dict ToDict(const CensusSample& sample) {
-    py::dict rows;
-    rows["live"] = ToDict(sample.live.data(), sample.live_rows);
-    rows["other"] = py::make_tuple(sample.other_objects, sample.other_bytes);
-    rows["kept"] = py::make_tuple(sample.kept_objects, sample.kept_bytes);
-    rows["untyped_bytes"] = sample.untyped_bytes;
-    rows["pinned"] = ToDict(sample.pinned.data(), sample.pinned_rows);
-    rows["other_pinned_bytes"] = sample.other_pinned_bytes;
-    rows["kept_pinned_bytes"] = sample.kept_pinned_bytes;
-    rows["untyped_pinned_bytes"] = sample.untyped_pinned_bytes;
-    rows["pinned_total_bytes"] = sample.pinned_total_bytes;
-    return rows;
-  }
+py::dict ToDict(const CensusRow* rows, uint32_t count) {
+  py::dict types;
+  for (uint32_t i = 0; i < count; ++i)
+    types[rows[i].type] = py::make_tuple(rows[i].objects, rows[i].bytes);
+  return types;
+}
 
-  py::dict CompareTheCensus() {
-    CensusComparison found;
-    Reason why;
-    if (!CompareCensus(&found, &why)) {
-      throw std::runtime_error(std::string("no census: ") +
-                               kReasonNames[static_cast<int>(why)]);
-    }
-    py::dict types, all;
-    for (const auto& [name, row] : found.types) {
-      py::dict figures;
-      figures["objects"] = row.objects;
-      figures["bytes"] = row.bytes;
-      figures["tracked"] = row.tracked;
-      figures["gc_objects"] = row.gc_objects;
-      figures["alone_bytes"] = row.alone_bytes;
-      types[name.c_str()] = figures;
-    }
-    all["types"] = types;
-    all["sample"] = ToDict(found.sample);
-    all["blocks"] = found.totals.blocks;
-    all["block_bytes"] = found.totals.block_bytes;
-    all["objects"] = found.totals.objects;
-    all["blocks_in_motion"] = found.totals.blocks_in_motion;
-    return all;
+py::dict ToDict(const CensusSample& sample) {
+  py::dict rows;
+  rows["live"] = ToDict(sample.live.data(), sample.live_rows);
+  rows["other"] = py::make_tuple(sample.other_objects, sample.other_bytes);
+  rows["kept"] = py::make_tuple(sample.kept_objects, sample.kept_bytes);
+  rows["untyped_bytes"] = sample.untyped_bytes;
+  rows["pinned"] = ToDict(sample.pinned.data(), sample.pinned_rows);
+  rows["other_pinned_bytes"] = sample.other_pinned_bytes;
+  rows["kept_pinned_bytes"] = sample.kept_pinned_bytes;
+  rows["untyped_pinned_bytes"] = sample.untyped_pinned_bytes;
+  rows["pinned_total_bytes"] = sample.pinned_total_bytes;
+  return rows;
+}
+
+py::dict CompareTheCensus() {
+  CensusComparison found;
+  Reason why;
+  if (!CompareCensus(&found, &why)) {
+    throw std::runtime_error(std::string("no census: ") +
+                             kReasonNames[static_cast<int>(why)]);
   }
+  py::dict types, all;
+  for (const auto& [name, row] : found.types) {
+    py::dict figures;
+    figures["objects"] = row.objects;
+    figures["bytes"] = row.bytes;
+    figures["tracked"] = row.tracked;
+    figures["gc_objects"] = row.gc_objects;
+    figures["alone_bytes"] = row.alone_bytes;
+    types[name.c_str()] = figures;
+  }
+  all["types"] = types;
+  all["sample"] = ToDict(found.sample);
+  all["blocks"] = found.totals.blocks;
+  all["block_bytes"] = found.totals.block_bytes;
+  all["objects"] = found.totals.objects;
+  all["blocks_in_motion"] = found.totals.blocks_in_motion;
+  return all;
+}
 
 }  // namespace
 }  // namespace pymalloc_exporter
