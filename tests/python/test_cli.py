@@ -14,7 +14,7 @@ SCRIPT = (
     "from pymalloc_exporter.cli import main; sys.exit(main())"
 )
 COMMAND = (sys.executable, "-c", SCRIPT)
-NAMES = ("LISTEN", "APP", "INTERVAL", "SLOW_INTERVAL", "DETAIL")
+NAMES = ("LISTEN", "APP", "INTERVAL", "SLOW_INTERVAL", "SLOW_CPU", "DETAIL")
 
 
 def start(*command, base=None, **variables):
