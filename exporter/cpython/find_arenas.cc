@@ -141,14 +141,15 @@ class TableSearch {
 
 // Bytes of the block at `memory`, which PyMem_RawRealloc gave. Its debug layer puts 16
 // bytes before a block: the size, big-endian, the letter of the domain, and seven times
-// 0xfd.
+// 0xfd. They may not be ours to look at where there is no such layer.
 size_t BlockBytes(uintptr_t memory) {
-  const auto* before = reinterpret_cast<const unsigned char*>(memory);
-  bool debug = before[-8] == 'r' &&
-               std::all_of(before - 7, before, [](unsigned char c) { return c == 0xfd; });
+  unsigned char before[16] = {};
+  SafeReader().Read(memory - sizeof before, before, sizeof before);
+  bool debug = before[8] == 'r' && std::all_of(before + 9, std::end(before),
+                                               [](unsigned char c) { return c == 0xfd; });
   if (!debug) return malloc_usable_size(reinterpret_cast<void*>(memory));
   size_t bytes = 0;
-  for (int i = -16; i < -8; ++i) bytes = bytes << 8 | before[i];
+  for (int i = 0; i < 8; ++i) bytes = bytes << 8 | before[i];
   return bytes;
 }
 
