@@ -58,6 +58,40 @@ test-grafana: build ## dashboards and rules: their schema, promtool, every query
 	@echo "== pytest tests/grafana with $(PYTHON)"
 	@$$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/grafana
 
+# What follows is built with Clang, for one interpreter, in folders of its own.
+SANITIZED = $(RUN)/build_sanitized
+ASAN := $(BUILD)/asan
+IN_PROCESS := exactness free_lists calibration churn
+FUZZ_SECONDS ?= 60
+SUPPRESSIONS := tests/tools/suppressions
+
+.PHONY: analysis-packages test-asan test-tsan test-valgrind fuzz
+analysis-packages:
+	@$(RUN)/install_debian_packages analysis
+
+test-asan: setup analysis-packages ## AddressSanitizer, UBSan: GoogleTest, and pytest with it in the interpreter
+	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) unit_tests modules
+	@cmake --install $(ASAN)/cmake --prefix $(ASAN)/package >/dev/null
+	@echo "== GoogleTest with AddressSanitizer"
+	@UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir $(ASAN)/cmake --output-on-failure --parallel $(JOBS) --timeout 300
+	@echo "== pytest with AddressSanitizer in $(PYTHON)"
+	@CHURN_SECONDS=10 $(RUN)/test_in_process $$($(RUN)/make_asan_venv $(BUILD) $(ASAN)/package $(PYTHON)) \
+	  $(patsubst %,tests/python/test_%.py,$(IN_PROCESS))
+
+test-tsan: setup analysis-packages ## ThreadSanitizer: GoogleTest
+	@$(SANITIZED) $(BUILD)/tsan/cmake thread $(PYTHON) $(TOOLS) $(JOBS) unit_tests
+	@echo "== GoogleTest with ThreadSanitizer"
+	@TSAN_OPTIONS=suppressions=$(CURDIR)/$(SUPPRESSIONS)/tsan:die_after_fork=0 \
+	  ctest --test-dir $(BUILD)/tsan/cmake --output-on-failure --parallel $(JOBS) --timeout 300
+
+test-valgrind: build analysis-packages ## memcheck: GoogleTest
+	@$(RUN)/test_under_valgrind $(BUILD)/cmake/tests/unit_tests
+
+fuzz: setup analysis-packages ## libFuzzer for all that others wrote, FUZZ_SECONDS each
+	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) fuzzers
+	@echo "== fuzzing, $(FUZZ_SECONDS) seconds each"
+	@$(RUN)/fuzz $(ASAN)/cmake/tests $(FUZZ_SECONDS) $(JOBS)
+
 test-matrix: ## make test in other releases of Debian, for 3.13 to 3.15 (as root)
 	@$(RUN)/test_in_debian trixie
 	@$(RUN)/test_in_debian forky python3.14-dev python3.14-venv python3.15-dev python3.15-venv
@@ -94,9 +128,11 @@ bench-compare: build ## the same, against BASE=COMMIT, in pairs
 wheel: setup ## a wheel for the default interpreter, into dist/
 	@$(TOOLS)/bin/python -m pip wheel --no-deps --wheel-dir dist .
 
-lint: setup ## formatting, and static analysis of the Python part
+lint: setup analysis-packages ## formatting and static analysis: ruff, mypy, clang-format, clang-tidy
 	@$(TOOLS)/bin/ruff check . && $(TOOLS)/bin/ruff format --check .
 	@git ls-files '*.cc' '*.h' | xargs $(TOOLS)/bin/clang-format --dry-run -Werror
+	@$(TOOLS)/bin/mypy
+	@$(RUN)/lint_cpp $(BUILD)/lint/cmake $(PYTHON) $(TOOLS) $(JOBS)
 
 format: setup ## format all sources
 	@$(TOOLS)/bin/ruff format .
