@@ -63,9 +63,8 @@ SANITIZED = $(RUN)/build_sanitized
 ASAN := $(BUILD)/asan
 IN_PROCESS := exactness free_lists calibration churn
 FUZZ_SECONDS ?= 60
-SUPPRESSIONS := tests/tools/suppressions
 
-.PHONY: analysis-packages test-asan test-tsan test-valgrind fuzz
+.PHONY: analysis-packages test-asan test-valgrind fuzz tidy
 analysis-packages:
 	@$(RUN)/install_debian_packages analysis
 
@@ -77,12 +76,6 @@ test-asan: setup analysis-packages ## AddressSanitizer, UBSan: GoogleTest, and p
 	@echo "== pytest with AddressSanitizer in $(PYTHON)"
 	@CHURN_SECONDS=10 $(RUN)/test_in_process $$($(RUN)/make_asan_venv $(BUILD) $(ASAN)/package $(PYTHON)) \
 	  $(patsubst %,tests/python/test_%.py,$(IN_PROCESS))
-
-test-tsan: setup analysis-packages ## ThreadSanitizer: GoogleTest
-	@$(SANITIZED) $(BUILD)/tsan/cmake thread $(PYTHON) $(TOOLS) $(JOBS) unit_tests
-	@echo "== GoogleTest with ThreadSanitizer"
-	@TSAN_OPTIONS=suppressions=$(CURDIR)/$(SUPPRESSIONS)/tsan:die_after_fork=0 \
-	  ctest --test-dir $(BUILD)/tsan/cmake --output-on-failure --parallel $(JOBS) --timeout 300
 
 test-valgrind: build analysis-packages ## memcheck: GoogleTest
 	@$(RUN)/test_under_valgrind $(BUILD)/cmake/tests/unit_tests
@@ -128,10 +121,12 @@ bench-compare: build ## the same, against BASE=COMMIT, in pairs
 wheel: setup ## a wheel for the default interpreter, into dist/
 	@$(TOOLS)/bin/python -m pip wheel --no-deps --wheel-dir dist .
 
-lint: setup analysis-packages ## formatting and static analysis: ruff, mypy, clang-format, clang-tidy
+lint: setup ## formatting, and static analysis of the Python part
 	@$(TOOLS)/bin/ruff check . && $(TOOLS)/bin/ruff format --check .
 	@git ls-files '*.cc' '*.h' | xargs $(TOOLS)/bin/clang-format --dry-run -Werror
 	@$(TOOLS)/bin/mypy
+
+tidy: setup analysis-packages ## clang-tidy over the library and the bindings
 	@$(RUN)/lint_cpp $(BUILD)/lint/cmake $(PYTHON) $(TOOLS) $(JOBS)
 
 format: setup ## format all sources

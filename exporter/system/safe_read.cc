@@ -8,8 +8,8 @@
 namespace pymalloc_exporter {
 namespace {
 
-// The system calls themselves: under AddressSanitizer the library's functions look at what
-// they are given first, and end an application whose memory is not there.
+// The system calls themselves: under AddressSanitizer the library's functions look at
+// what they are given first, and end an application whose memory is not there.
 ssize_t WriteFrom(int fd, uintptr_t address, size_t bytes) {
   return syscall(SYS_write, fd, address, bytes);
 }

@@ -93,7 +93,8 @@ def trim() -> "dict[str, Any]":
     chunks. Returns ``resident_before_bytes`` and ``resident_after_bytes`` (RSS) and
     ``stalled_seconds``. RuntimeError where malloc is not glibc's.
     """
-    return _load_native().trim()
+    rows: dict[str, Any] = _load_native().trim()
+    return rows
 
 
 def collect() -> "dict[str, Any]":
@@ -102,7 +103,8 @@ def collect() -> "dict[str, Any]":
     Clears the free lists, too: ``freelist_before_bytes`` and ``freelist_after_bytes``, both 0
     where the exporter does not read them in this process.
     """
-    return _load_native().collect()
+    rows: dict[str, Any] = _load_native().collect()
+    return rows
 
 
 def clear_free_lists() -> "dict[str, Any]":
@@ -111,7 +113,8 @@ def clear_free_lists() -> "dict[str, Any]":
     The keys of collect(). All objects that the collector tracks count as old afterwards. Where
     the application has called gc.freeze(), this is a full collection.
     """
-    return _load_native().clear_free_lists()
+    rows: dict[str, Any] = _load_native().clear_free_lists()
+    return rows
 
 
 def start_from_environment(log: "Callable[[str], None]") -> None:

@@ -40,14 +40,13 @@ inline void CheckExposition(std::string_view text) {
 
 // The first bytes of a sound region with two samples, as its descriptor gives them.
 inline const std::vector<char>& SoundRegion() {
-  static const std::vector<char>& bytes = [] () -> const std::vector<char>& {
+  static const std::vector<char>& bytes = []() -> const std::vector<char>& {
     auto& found = *new std::vector<char>(3 * kSlotBytes);
     int fd;
     Region region = Region::Create({}, &fd);
     for (uint64_t nonce = 11; nonce < 13; ++nonce)
       region.Write(region.Claim(nonce, kNoSlot), HealthySample(nonce));
-    Check(pread(fd, found.data(), found.size(), 0) ==
-          static_cast<ssize_t>(found.size()));
+    Check(pread(fd, found.data(), found.size(), 0) == static_cast<ssize_t>(found.size()));
     region.Unmap();
     close(fd);
     return found;
@@ -65,11 +64,11 @@ inline void Patch(FuzzedDataProvider& input, std::vector<char>& bytes) {
   }
 }
 
-// A descriptor as a stranger may send it: of any kind and size, with any seals, and with a
-// region in it that is more or less sound.
+// A descriptor as a stranger may send it: of any kind and size, with any seals, and with
+// a region in it that is more or less sound.
 inline int StrangeDescriptor(FuzzedDataProvider& input) {
-  constexpr size_t kSizes[] = {kRegionBytes, kRegionBytes - 1, kRegionBytes + 4096,
-                               0,            1,                kSlotBytes};
+  constexpr size_t kSizes[] = {kRegionBytes, kRegionBytes - 1, kRegionBytes + 4096, 0, 1,
+                               kSlotBytes};
   constexpr int kSealed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   if (input.ConsumeIntegral<uint8_t>() == 0)
     return open(input.ConsumeBool() ? "/dev/zero" : "/", O_RDONLY | O_CLOEXEC);

@@ -32,14 +32,14 @@ class Files {
 
   void Write(const char* name, std::string_view text) const {
     int fd = open(Path(name).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    Check(fd >= 0 && write(fd, text.data(), text.size()) ==
-                         static_cast<ssize_t>(text.size()));
+    Check(fd >= 0 &&
+          write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
     close(fd);
   }
 
  private:
   static constexpr const char* kNames[] = {
-      "memory.current", "memory.max",      "memory.stat", "memory.events",
+      "memory.current",  "memory.max",  "memory.stat", "memory.events",
       "memory.pressure", "self/cgroup", "self/maps",   "self"};
 
   std::string Path(const char* name) const { return std::string(folder_) + "/" + name; }
@@ -53,10 +53,10 @@ class Files {
 
 void ReadCgroup(FuzzedDataProvider& input) {
   const Files& files = Files::Get();
-  files.Write("self/cgroup", input.ConsumeBool() ? "0::/\n"
-                                                 : input.ConsumeRandomLengthString());
-  for (const char* name : {"memory.current", "memory.max", "memory.stat",
-                           "memory.events", "memory.pressure"}) {
+  files.Write("self/cgroup",
+              input.ConsumeBool() ? "0::/\n" : input.ConsumeRandomLengthString());
+  for (const char* name : {"memory.current", "memory.max", "memory.stat", "memory.events",
+                           "memory.pressure"}) {
     files.Write(name, input.ConsumeRandomLengthString());
   }
   Sample sample = HealthySample();

@@ -20,11 +20,11 @@ MembershipName UniqueName() {
   return name;
 }
 
-// A message that is sound but for what the input changes, or mere bytes; now and then with
-// a descriptor.
+// A message that is sound but for what the input changes, or mere bytes; now and then
+// with a descriptor.
 void SendStrange(int fd, FuzzedDataProvider& input) {
-  Message message = MakeMessage(
-      static_cast<MessageKind>(input.ConsumeIntegralInRange<uint32_t>(0, 5)));
+  Message message =
+      MakeMessage(static_cast<MessageKind>(input.ConsumeIntegralInRange<uint32_t>(0, 5)));
   message.nonce = input.ConsumeIntegralInRange<uint64_t>(0, 3);
   message.slot = input.ConsumeIntegral<int64_t>();
   message.proof = input.ConsumeIntegral<uint64_t>();

@@ -14,8 +14,8 @@ class SafeReadTest : public testing::Test {
   static constexpr size_t kPage = 4096;
 
   SafeReadTest() {
-    void* memory =
-        mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     there_ = reinterpret_cast<uintptr_t>(memory);
     gone_ = there_ + kPage;
     munmap(reinterpret_cast<void*>(gone_), kPage);
