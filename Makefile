@@ -66,7 +66,7 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: analysis-packages test-asan test-valgrind fuzz tidy
 analysis-packages:
-	@$(RUN)/install_debian_packages analysis
+	@$(RUN)/install_debian_packages clang clang-tidy libclang-rt-dev llvm valgrind
 
 test-asan: setup analysis-packages ## AddressSanitizer, UBSan: GoogleTest, and pytest with it in the interpreter
 	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) unit_tests modules
