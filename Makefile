@@ -65,6 +65,32 @@ test-faults-short: venvs
 test-faults: venvs ## kills, storms, refusals by the thousand (about an hour; FAULT=name: only those)
 	@FAULTS=long $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q -rA \
 	  tests/faults $(if $(FAULT),-k "$(FAULT)")
+# What follows is built with Clang, for one interpreter, in folders of its own.
+SANITIZED = $(RUN)/build_sanitized
+ASAN := $(BUILD)/asan
+IN_PROCESS := exactness free_lists calibration churn
+FUZZ_SECONDS ?= 60
+
+.PHONY: analysis-packages test-asan test-valgrind fuzz tidy
+analysis-packages:
+	@$(RUN)/install_debian_packages clang clang-tidy libclang-rt-dev llvm valgrind
+
+test-asan: setup analysis-packages ## AddressSanitizer, UBSan: GoogleTest, and pytest with it in the interpreter
+	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) unit_tests modules
+	@cmake --install $(ASAN)/cmake --prefix $(ASAN)/package >/dev/null
+	@echo "== GoogleTest with AddressSanitizer"
+	@UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir $(ASAN)/cmake --output-on-failure --parallel $(JOBS) --timeout 300
+	@echo "== pytest with AddressSanitizer in $(PYTHON)"
+	@CHURN_SECONDS=10 $(RUN)/test_in_process $$($(RUN)/make_asan_venv $(BUILD) $(ASAN)/package $(PYTHON)) \
+	  $(patsubst %,tests/python/test_%.py,$(IN_PROCESS))
+
+test-valgrind: build analysis-packages ## memcheck: GoogleTest
+	@$(RUN)/test_under_valgrind $(BUILD)/cmake/tests/unit_tests
+
+fuzz: setup analysis-packages ## libFuzzer for all that others wrote, FUZZ_SECONDS each
+	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) fuzzers
+	@echo "== fuzzing, $(FUZZ_SECONDS) seconds each"
+	@$(RUN)/fuzz $(ASAN)/cmake/tests $(FUZZ_SECONDS) $(JOBS)
 
 test-matrix: ## make test in other releases of Debian, for 3.13 to 3.15 (as root)
 	@$(RUN)/test_in_debian trixie
@@ -105,6 +131,10 @@ wheel: setup ## a wheel for the default interpreter, into dist/
 lint: setup ## formatting, and static analysis of the Python part
 	@$(TOOLS)/bin/ruff check . && $(TOOLS)/bin/ruff format --check .
 	@git ls-files '*.cc' '*.h' | xargs $(TOOLS)/bin/clang-format --dry-run -Werror
+	@$(TOOLS)/bin/mypy
+
+tidy: setup analysis-packages ## clang-tidy over the library and the bindings
+	@$(RUN)/lint_cpp $(BUILD)/lint/cmake $(PYTHON) $(TOOLS) $(JOBS)
 
 format: setup ## format all sources
 	@$(TOOLS)/bin/ruff format .

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -291,6 +292,33 @@ py::dict ToDict(const CensusSample& sample) {
   return rows;
 }
 
+py::dict TakeTheCensus() {
+  auto census = std::make_unique<Census>();
+  CensusSample sample;
+  Reason why;
+  {
+    py::gil_scoped_release released;
+    why = TakeCensusNow(*census, &sample);
+  }
+  if (why != Reason::kNone) {
+    throw std::runtime_error(std::string("no census: ") +
+                             kReasonNames[static_cast<int>(why)]);
+  }
+  py::dict types, all;
+  TypeTable& table = census->types();
+  for (int i = 0; i < table.name_count(); ++i) {
+    const NameTotal& name = table.names()[i];
+    if (name.objects == 0 && name.bytes == 0) continue;
+    types[std::string(table.Name(name)).c_str()] = py::make_tuple(
+        name.objects, name.bytes, static_cast<uint64_t>(name.pinned), name.alone_bytes);
+  }
+  all["types"] = types;
+  all["free_list"] = py::make_tuple(sample.kept_objects, sample.kept_bytes);
+  all["untyped_bytes"] = sample.untyped_bytes;
+  all["blocks"] = census->totals().blocks;
+  return all;
+}
+
 py::dict CompareTheCensus() {
   CensusComparison found;
   Reason why;
@@ -345,6 +373,11 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
   module.def("compare", &Compare,
              "Our reading of pymalloc and the interpreter's own, taken in one call with\n"
              "nothing run between: {'ours': rows, 'oracle': rows, 'agree': bool}.");
+  module.def(
+      "census", &TakeTheCensus,
+      "What lives now, counted without the GIL: {'types': {name: (objects, bytes,\n"
+      "pinned_bytes, alone_bytes)}, 'free_list': (objects, bytes), ...}.\n"
+      "Raises RuntimeError where there can be none, with the reason.");
   module.def(
       "compare_census", &CompareTheCensus,
       "A census of this interpreter's arenas and gc.get_objects(), taken in one call\n"

@@ -33,6 +33,7 @@ class CensusCollector final : public SlowCollector {
   void SetState(Reason state) { state_ = state; }
   void End() { state_ = Reason::kInterpreterGone; }
 
+  Reason state() const { return state_; }
   const ObjectFacts& facts() const { return facts_; }
   // For the proof, before the sampler begins.
   Census& census() { return census_; }

@@ -309,6 +309,18 @@ bool ReadBoth(std::string* oracle_text, PymallocSample* ours) {
          !oracle_text->empty();
 }
 
+Reason TakeCensusNow(Census& census, CensusSample* out) {
+  class NoRest final : public Pace {
+    bool Rest() noexcept override { return true; }
+  } pace;
+  Reason state = TheCensus().state();
+  if (state != Reason::kNone) return state;
+  if (!census.Open(TheCensus().facts(), Geometry())) return Reason::kOutOfMemory;
+  return TakeCensus(TheCensus().facts(), Pymalloc(), FreeLists(),
+                    PymallocCollector::Scope::kProcess, true, kMostCensusRows, pace,
+                    census, out);
+}
+
 bool CompareCensus(CensusComparison* out, Reason* why) {
   return CompareCensus(TheCensus(), Pymalloc(), FreeLists(), Geometry(), out, why);
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cost
+from . import census, cost
 from .frame import board
 from .panels import BYTES, COUNT, SHARE, bars, graph, heat_map
 from .queries import WORKER, arena_states, process, query
@@ -128,17 +128,12 @@ def system() -> list:
     faults = process("process_page_faults_total")
     collections = process("python_gc_collections_total")
     collected = process("python_gc_objects_collected_total")
-    parts = ("anon", "file", "shmem")
     return [
         graph(
-            "What is resident memory made of?",
-            "RSS by kind of page; adds up to RSS.",
+            "How much is its own alone?",
+            "Unique memory (USS): pages that no other process shares; what ends with it.",
             BYTES,
-            *(
-                query(f"sum({process(f'process_resident_memory_{part}_bytes')})", part)
-                for part in parts
-            ),
-            stacked=True,
+            query(process("process_unique_memory_bytes"), WORKER),
             width=8,
         ),
         graph(
@@ -196,6 +191,7 @@ def dashboard():
             ("Arenas", arenas),
             ("Size classes (needs --detail full)", size_classes),
             ("Free lists", free_lists),
+            ("Types", census.panels),
             ("The process", system),
             ("What the exporter costs", cost.panels),
         ],

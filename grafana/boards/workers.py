@@ -18,7 +18,7 @@ COLUMNS = (
     ("Peak RSS", process("process_resident_memory_peak_bytes"), BYTES),
     ("Live", ledger.LIVE, BYTES),
     ("Ratio", ledger.RATIO_OF_WORKER, RATIO),
-    ("Threads", process("process_threads"), COUNT),
+    ("Unique", process("process_unique_memory_bytes"), BYTES),
     ("pid", process("process_pid"), units.String),
     ("Age", f"time() - {process('process_start_time_seconds')}", units.Seconds),
 )

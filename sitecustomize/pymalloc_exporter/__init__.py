@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = ["__version__", "clear_free_lists", "collect", "install", "trim"]
+    from pymalloc_exporter._heap import Heap
+
+__all__ = ["__version__", "clear_free_lists", "collect", "heap", "install", "trim"]
 
 
 def _load_native() -> "ModuleType":
@@ -76,6 +78,17 @@ def install(
         _load_native().install(**settings)
 
 
+def heap() -> "Heap":
+    """What lives now, by type: print it, subtract an earlier one from it.
+
+    Counted without the GIL, objects of up to 512 bytes. RuntimeError where the exporter is not
+    installed or cannot read this interpreter's heap, with the reason.
+    """
+    from pymalloc_exporter._heap import take
+
+    return take(_load_native().census())
+
+
 def trim() -> "dict[str, Any]":
     """Give back to the system what the C heap keeps free, as malloc_trim(3) does.
 
@@ -83,7 +96,8 @@ def trim() -> "dict[str, Any]":
     chunks. Returns ``resident_before_bytes`` and ``resident_after_bytes`` (RSS) and
     ``stalled_seconds``. RuntimeError where malloc is not glibc's.
     """
-    return _load_native().trim()
+    rows: dict[str, Any] = _load_native().trim()
+    return rows
 
 
 def collect() -> "dict[str, Any]":
@@ -92,7 +106,8 @@ def collect() -> "dict[str, Any]":
     Clears the free lists, too: ``freelist_before_bytes`` and ``freelist_after_bytes``, both 0
     where the exporter does not read them in this process.
     """
-    return _load_native().collect()
+    rows: dict[str, Any] = _load_native().collect()
+    return rows
 
 
 def clear_free_lists() -> "dict[str, Any]":
@@ -101,7 +116,8 @@ def clear_free_lists() -> "dict[str, Any]":
     The keys of collect(). All objects that the collector tracks count as old afterwards. Where
     the application has called gc.freeze(), this is a full collection.
     """
-    return _load_native().clear_free_lists()
+    rows: dict[str, Any] = _load_native().clear_free_lists()
+    return rows
 
 
 def start_from_environment(log: "Callable[[str], None]") -> None:

@@ -21,8 +21,12 @@ import exposition
 from server import free_port
 
 PROGRAM = Path(__file__).resolve().parent / "talk_program.py"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
 SLOW_INTERVAL = 0.2
+
+UP = "pymalloc_exporter_collector_up"
+ENDED = "pymalloc_exporter_collector_timestamp_seconds"
+TOOK = "pymalloc_exporter_collector_duration_seconds"
 
 
 class State(NamedTuple):
@@ -87,26 +91,29 @@ class Session:
         )
 
     def _heap(self) -> tuple[int | None, int | None, int | None]:
-        """Once the walk through the C heap that began after now is published."""
+        """Once a walk through the C heap that began after now is published."""
         begun = time.time()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             scrape = exposition.fetch(f"127.0.0.1:{self._port}")
-            name = "pymalloc_exporter_collector_timestamp_seconds"
-            walked = scrape.select(name, collector="malloc")
-            up = scrape.select("pymalloc_exporter_collector_up", collector="malloc")
-            if not walked:
+            if not any(one.value for one in scrape.select(UP, collector="malloc")):
                 break
-            took = scrape.select("pymalloc_exporter_collector_duration_seconds", collector="malloc")
-            if up[0].value and walked[0].value - took[0].value > begun:
-                rows = [
-                    sum(one.value for one in scrape.select("malloc_bytes", state=state))
-                    for state in ("in_use", "mmapped", "free", "top")
-                ]
-                gives = scrape.value("python_memory_reclaimable_bytes", by="trim")
-                return int(rows[0] + rows[1]), int(rows[2] + rows[3]), int(gives)
+            if scrape.value(ENDED, collector="malloc") > begun + scrape.value(
+                TOOK, collector="malloc"
+            ):
+                return heap_figures(scrape)
             time.sleep(SLOW_INTERVAL)
         return None, None, None
+
+
+def heap_figures(scrape: exposition.Scrape) -> tuple[int, int, int]:
+    """In use, free, and what a trim would give back."""
+    rows = {
+        state: int(scrape.value("malloc_bytes", state=state))
+        for state in ("in_use", "mmapped", "free", "top")
+    }
+    gives = scrape.value("python_memory_reclaimable_bytes", by="trim")
+    return rows["in_use"] + rows["mmapped"], rows["free"] + rows["top"], int(gives)
 
 
 @contextlib.contextmanager
