@@ -65,6 +65,7 @@ test-faults-short: venvs
 test-faults: venvs ## kills, storms, refusals by the thousand (about an hour; FAULT=name: only those)
 	@FAULTS=long $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q -rA \
 	  tests/faults $(if $(FAULT),-k "$(FAULT)")
+
 # What follows is built with Clang, for one interpreter, in folders of its own.
 SANITIZED = $(RUN)/build_sanitized
 ASAN := $(BUILD)/asan
