@@ -17,6 +17,7 @@
 #include "exporter/exporter.h"
 #include "exporter/sample/sample_answerer.h"
 #include "exporter/system/cgroup.h"
+#include "exporter/system/malloc/malloc_collector.h"
 #include "exporter/system/malloc/trim.h"
 #include "exporter/system/process_status.h"
 #include "exporter/system/residency_collector.h"
@@ -60,14 +61,20 @@ Settings MakeSettings(const std::string& host, int port, const std::string& app,
   return settings;
 }
 
+MallocCollector& CHeap() {
+  static MallocCollector& collector = *new MallocCollector;
+  return collector;
+}
+
 void Start(const Settings& settings) {
   static ProcessCollector& process = *new ProcessCollector;
   static CgroupCollector& cgroup = *new CgroupCollector;
   static ResidencyCollector& residency = *new ResidencyCollector(Pymalloc());
   process.Calibrate();
+  if (!Exporter::Instance().started()) CHeap().Install();
   static SampleAnswerer& sample = *new SampleAnswerer;
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
-  SlowCollector* slow_collectors[] = {&residency, &TheCensus()};
+  SlowCollector* slow_collectors[] = {&residency, &TheCensus(), &CHeap()};
   static TrimAnswerer& trim = *new TrimAnswerer;
   static auto& collect = *new InterpreterAnswerer(QuestionKind::kCollect);
   static auto& clear = *new InterpreterAnswerer(QuestionKind::kClearFreeLists);
@@ -285,6 +292,55 @@ py::dict CompareTheCensus() {
   return all;
 }
 
+py::dict ToDict(const HeapFigure& figure) {
+  py::dict row;
+  row["bytes"] = figure.bytes;
+  row["resident_bytes"] = figure.resident_bytes;
+  row["chunks"] = figure.chunks;
+  return row;
+}
+
+py::dict ToDict(const MallocSample& ours) {
+  py::dict rows;
+  rows["allocator"] = kAllocatorNames[static_cast<int>(ours.allocator)];
+  rows["in_use"] = ToDict(ours.in_use);
+  rows["free"] = ToDict(ours.free);
+  rows["top"] = ToDict(ours.top);
+  rows["mmapped"] = ToDict(ours.mmapped);
+  rows["cached"] = ToDict(ours.cached);
+  rows["overhead_bytes"] = ours.overhead_bytes;
+  rows["arenas"] = ours.arenas;
+  rows["largest_free_chunk_bytes"] = ours.largest_free_chunk_bytes;
+  rows["free_bytes_by_size"] = ours.free_bytes_by_size;
+  rows["trim_bytes"] = ours.trim_bytes;
+  return rows;
+}
+
+class NoPace final : public Pace {
+ public:
+  bool Rest() noexcept override { return true; }
+};
+
+py::dict CompareMalloc() {
+  static MallocCollector& collector = *new MallocCollector;
+  if (collector.state() == Reason::kStarting) collector.Install();
+  NoPace pace;
+  MallocSample ours;
+  MallocOracle oracle{};
+  Reason reason = collector.Read(&ours, pace);
+  AskMalloc(&oracle);
+  py::dict theirs, both;
+  theirs["heap_bytes"] = oracle.heap_bytes;
+  theirs["mmapped_bytes"] = oracle.mapped_bytes;
+  theirs["in_use_bytes"] = oracle.in_use_bytes;
+  theirs["free_bytes"] = oracle.free_bytes;
+  theirs["fast_free_bytes"] = oracle.fast_free_bytes;
+  both["reason"] = kReasonNames[static_cast<int>(reason)];
+  both["oracle"] = theirs;
+  both["ours"] = ToDict(ours);
+  return both;
+}
+
 }  // namespace
 }  // namespace pymalloc_exporter
 
@@ -324,6 +380,10 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
       "compare_free_lists", &CompareFreeLists,
       "Our reading of the free lists and the text of sys._debugmallocstats(), taken\n"
       "in one call: {'ours': {type: row}, 'tuples': [row, ...], 'oracle': text}.");
+  module.def(
+      "compare_malloc", &CompareMalloc,
+      "Our reading of the C heap and malloc's own (which holds its lock), taken in\n"
+      "one call: {'reason': why there is none, 'ours': rows, 'oracle': rows}.");
 }
 
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "exporter/cpython/module_data.h"
 #include "exporter/system/files.h"
+#include "exporter/system/module_data.h"
 #include "exporter/system/safe_read.h"
 
 namespace pymalloc_exporter {

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "exporter/cpython/free_list_makers.h"
-#include "exporter/cpython/module_data.h"
+#include "exporter/system/module_data.h"
 
 namespace pymalloc_exporter {
 namespace {

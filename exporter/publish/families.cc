@@ -58,6 +58,7 @@ void AddWorker(const LiveSample& live, FamilyBuilder& builder) {
   AddPymalloc(live, builder);
   AddFreeLists(live, builder);
   AddCensus(live, builder);
+  AddMalloc(live, builder);
   AddExporter(live, builder);
 }
 

@@ -118,6 +118,24 @@ const MetricDefinition kMetricTable[kMetricCount] = {
      "Free bytes in sparse arenas, shared out to the types that live there and keep them "
      "from going. Adds up to all of these bytes."},
 
+    {Metric::kMallocInfo, "malloc_info", kGauge,
+     "1, with the library that answers malloc() and its version."},
+    {Metric::kMallocBytes, "malloc_bytes", kGauge,
+     "Bytes of the C heap by what they are: in chunks in use, in free chunks, at the "
+     "free "
+     "ends of the heaps, in blocks of their own mapping, overhead. Chunks with headers."},
+    {Metric::kMallocChunks, "malloc_chunks", kGauge,
+     "Chunks of the C heap: in use (blocks of their own mapping included), free."},
+    {Metric::kMallocArenas, "malloc_arenas", kGauge,
+     "Arenas of the C heap, those of threads included."},
+    {Metric::kMallocLargestFree, "malloc_largest_free_chunk_bytes", kGauge,
+     "Size of the largest free chunk."},
+    {Metric::kMallocFreeBySize, "malloc_free_bytes_by_size", kGauge,
+     "Bytes of free chunks by the size of their chunk: below the one given and not below "
+     "the one before."},
+    {Metric::kReclaimable, "python_memory_reclaimable_bytes", kGauge,
+     "Resident bytes that a remedy could give back: malloc_trim()."},
+
     {Metric::kBuildInfo, "pymalloc_exporter_build_info", kGauge,
      "1, with the version of the exporter."},
     {Metric::kCollectorUp, "pymalloc_exporter_collector_up", kGauge,

@@ -62,6 +62,14 @@ enum class Metric {
   kLiveObjectBytes,
   kLiveUntypedBytes,
   kPinnedBytes,
+  // C heap.
+  kMallocInfo,
+  kMallocBytes,
+  kMallocChunks,
+  kMallocArenas,
+  kMallocLargestFree,
+  kMallocFreeBySize,
+  kReclaimable,
   // The exporter itself.
   kBuildInfo,
   kCollectorUp,

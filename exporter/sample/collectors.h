@@ -19,13 +19,15 @@ enum class CollectorId : uint8_t {
   kFreeLists,
   kResidency,
   kCensus,
+  kMalloc,
   kCount
 };
 
 inline constexpr int kCollectorCount = static_cast<int>(CollectorId::kCount);
 
 inline constexpr const char* kCollectorNames[kCollectorCount] = {
-    "process", "cgroup", "pymalloc", "gc", "region", "freelists", "residency", "census"};
+    "process",   "cgroup",    "pymalloc", "gc",    "region",
+    "freelists", "residency", "census",   "malloc"};
 
 // Why a collector is down. The fixed list behind the label `reason`.
 enum class Reason : uint8_t {
@@ -50,6 +52,8 @@ enum class Reason : uint8_t {
   kNoSlot,                 // every slot of the region is taken
   kPrivate,                // no shared region could be had: this process stands alone
   kFreeListsNotFound,  // the interpreter's free lists (static variables) were not found
+  kIncomplete,         // a walk did not end where the heap does; the last good one stands
+  kUnknownAllocator,   // malloc() is answered by a library that is not known
   kCount
 };
 
@@ -75,7 +79,9 @@ inline constexpr const char* kReasonNames[kReasonCount] = {"none",
                                                            "leader_silent",
                                                            "no_slot",
                                                            "private",
-                                                           "freelists_not_found"};
+                                                           "freelists_not_found",
+                                                           "incomplete",
+                                                           "unknown_allocator"};
 
 // What one collector reports of itself with every sample.
 struct CollectorStatus {

@@ -51,7 +51,8 @@ struct MallocSample {
   HeapFigure mmapped;           // blocks of their own mapping
   uint64_t overhead_bytes = 0;  // arena headers, fences, foreign memory in the heap
   uint64_t overhead_resident_bytes = 0;
-  HeapFigure cached;  // of `in_use`: kept in the threads' caches for reuse
+  uint64_t undivided_bytes = 0;  // in use and free, where the allocator tells no more
+  HeapFigure cached;             // of `in_use`: kept in the threads' caches for reuse
 
   uint64_t arenas = 0;
   uint64_t largest_free_chunk_bytes = 0;

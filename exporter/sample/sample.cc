@@ -41,6 +41,11 @@ bool ValidStatus(const CollectorStatus& status) {
          ValidTime(status.duration_seconds) && ValidTime(status.timestamp_seconds);
 }
 
+bool ValidMalloc(const MallocSample& malloc) {
+  return static_cast<int>(malloc.allocator) < kAllocatorCount &&
+         ValidText(malloc.version);
+}
+
 bool AddsUp(const PymallocSample& s) {
   return s.live_bytes + s.free_block_bytes + s.free_pool_bytes + s.uncarved_bytes +
              s.overhead_bytes ==
@@ -69,7 +74,8 @@ bool Valid(const Sample& sample) {
          ValidTime(sample.process.start_time_seconds) &&
          ValidBool(sample.residency.page_map) && ValidBool(sample.residency.huge_known) &&
          std::isfinite(sample.cgroup.pressure_stalled_seconds) &&
-         AddsUp(sample.pymalloc) && ValidCensus(sample.census);
+         AddsUp(sample.pymalloc) && ValidCensus(sample.census) &&
+         ValidMalloc(sample.malloc);
 }
 
 }  // namespace pymalloc_exporter

@@ -9,12 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace pymalloc_exporter {
+#include "exporter/system/address_range.h"
 
-struct AddressRange {
-  uintptr_t start;
-  uintptr_t end;
-};
+namespace pymalloc_exporter {
 
 // Says that [address, address + bytes) is the exporter's. Beyond a fixed number of ranges
 // (512) they count as the application's.

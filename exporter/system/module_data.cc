@@ -1,4 +1,4 @@
-#include "exporter/cpython/module_data.h"
+#include "exporter/system/module_data.h"
 
 #include <link.h>
 

@@ -8,12 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace pymalloc_exporter {
+#include "exporter/system/address_range.h"
 
-struct AddressRange {
-  uintptr_t start, end;
-  bool Holds(uintptr_t address) const { return start <= address && address < end; }
-};
+namespace pymalloc_exporter {
 
 // The loaded segments of one module.
 struct ModuleData {

@@ -1,0 +1,243 @@
+#include "exporter/system/malloc/glibc_layout.h"
+
+#include <dlfcn.h>
+#include <malloc.h>
+
+#include <cstdlib>
+#include <vector>
+
+#include "exporter/system/malloc/chunk.h"
+#include "exporter/system/memory_maps.h"
+#include "exporter/system/page_map.h"
+#include "exporter/system/safe_read.h"
+
+namespace pymalloc_exporter {
+namespace {
+
+// Within these distances the fields of an arena are looked for.
+constexpr uintptr_t kMostTopOffset = 0x200;
+constexpr uintptr_t kMostNextDistance = 0x1000;
+constexpr uintptr_t kMostSystemDistance = 0x40;
+constexpr int kMostArenas = 4096;
+
+// Larger than any threshold that mallopt() takes, so that it gets a mapping of its own.
+constexpr size_t kMappedRequest = size_t{33} << 20;
+constexpr int kTries = 3;
+
+uint64_t WordAt(uintptr_t address) {
+  return *reinterpret_cast<const volatile uint64_t*>(address);
+}
+
+template <typename Function>
+void ForEachWord(const ModuleData& libc, Function function) {
+  for (const AddressRange& segment : libc.writable) {
+    for (uintptr_t at = AlignUp(segment.start, 8); at + 8 <= segment.end; at += 8) {
+      function(at);
+    }
+  }
+}
+
+class ArenaSearch {
+ public:
+  ArenaSearch(const ModuleData& libc, uint64_t heap_bytes)
+      : libc_(libc), heap_bytes_(heap_bytes) {}
+
+  // How many places hold; the last is in `layout`.
+  int Run(GlibcLayout* layout) {
+    int found = 0;
+    ForEachWord(libc_, [&](uintptr_t at) {
+      if (IsTop(WordAt(at)) && HasFieldsBehind(at, layout)) ++found;
+    });
+    return found;
+  }
+
+ private:
+  // A chunk that goes to the end of a page, and is not the C library's own data.
+  bool IsTop(uintptr_t chunk) const {
+    ChunkHeader header;
+    if (chunk % kChunkAlignment != 0 || chunk < kPageBytes || libc_.all.Holds(chunk))
+      return false;
+    if (!safe_.Read(chunk, &header, sizeof header)) return false;
+    return (header.word & kChunkFlags) == kPreviousInUse &&
+           header.bytes() >= kLeastChunkBytes &&
+           (chunk + header.bytes()) % kPageBytes == 0;
+  }
+
+  // `at`: where the top stands. The arenas are a ring through the main one.
+  bool HasFieldsBehind(uintptr_t at, GlibcLayout* layout) const {
+    for (uintptr_t next = 8; next < kMostNextDistance; next += 8) {
+      if (!libc_.all.Holds(at + next)) return false;
+      for (uintptr_t top = 0; top < kMostTopOffset; top += 8) {
+        GlibcLayout candidate;
+        candidate.main_arena = at - top;
+        candidate.top_offset = static_cast<uint32_t>(top);
+        candidate.next_offset = static_cast<uint32_t>(top + next);
+        if (!HasSystemBytes(&candidate)) continue;
+        *layout = candidate;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  bool HasSystemBytes(GlibcLayout* layout) const {
+    std::vector<uintptr_t> arenas;
+    if (!FollowRing(*layout, &arenas)) return false;
+    for (uint32_t distance = 8; distance < kMostSystemDistance; distance += 8) {
+      uint32_t offset = layout->next_offset + distance;
+      uint64_t sum = layout->MainWord(offset);
+      for (uintptr_t arena : arenas) {
+        uint64_t bytes;
+        if (!safe_.Read(arena + offset, &bytes, sizeof bytes)) return false;
+        sum += bytes;
+      }
+      if (sum != heap_bytes_) continue;
+      layout->system_offset = offset;
+      // Behind it the most that it ever was, the last field.
+      layout->arena_bytes = offset + 16;
+      return layout->MainWord(offset + 8) >= layout->MainWord(offset);
+    }
+    return false;
+  }
+
+  // The thread arenas, each at the start of a heap that names it.
+  bool FollowRing(const GlibcLayout& layout, std::vector<uintptr_t>* arenas) const {
+    uintptr_t arena = layout.MainWord(layout.next_offset);
+    while (arena != layout.main_arena) {
+      uintptr_t heap = AlignDown(arena, kPageBytes), named;
+      if (arena - heap == 0 || arena - heap > kMostHeapInfoBytes ||
+          arenas->size() >= kMostArenas || !safe_.Read(heap, &named, sizeof named) ||
+          named != arena) {
+        return false;
+      }
+      arenas->push_back(arena);
+      if (!safe_.Read(arena + layout.next_offset, &arena, sizeof arena)) return false;
+    }
+    return true;
+  }
+
+  const ModuleData& libc_;
+  const uint64_t heap_bytes_;
+  SafeReader safe_;
+};
+
+uintptr_t FindHeapMapping() {
+  MapsReader mappings;
+  Mapping mapping;
+  if (!mappings.Open({})) return 0;
+  while (mappings.Next(&mapping)) {
+    if (mapping.name == Mapping::Name::kHeap) return mapping.start;
+  }
+  return 0;
+}
+
+// Where the main heap begins: what it has of the system reaches from there to the end of
+// its top. Where brk could not grow meanwhile, where [heap] does.
+uintptr_t FindMainHeap(const ModuleData& libc, const GlibcLayout& layout) {
+  uintptr_t top = layout.MainWord(layout.top_offset);
+  SafeReader safe;
+  ChunkHeader header{};
+  safe.Read(top, &header, sizeof header);
+  uintptr_t start = top + header.bytes() - layout.MainWord(layout.system_offset);
+  uintptr_t line = FindHeapMapping();
+  bool noted = false, line_noted = false;
+  ForEachWord(libc, [&](uintptr_t at) {
+    noted = noted || WordAt(at) == start;
+    line_noted = line_noted || WordAt(at) == line;
+  });
+  if (noted) return AlignUp(start, kChunkAlignment);
+  return line != 0 && line_noted ? line : 0;
+}
+
+std::vector<uint64_t> WordsOf(const ModuleData& libc) {
+  std::vector<uint64_t> words;
+  ForEachWord(libc, [&](uintptr_t at) { words.push_back(WordAt(at)); });
+  return words;
+}
+
+// A block that is never touched makes one word of the C library's (and the most it ever
+// was) grow by its mapping's size; its end makes that one alone fall again.
+bool FindMappedBytes(const ModuleData& libc, GlibcLayout* layout) {
+  std::vector<uint64_t> before = WordsOf(libc);
+  void* block = malloc(kMappedRequest);
+  if (block == nullptr) return false;
+  // The compiler must neither drop the pair nor mind what lies before the block.
+  auto address = reinterpret_cast<uintptr_t>(block);
+  asm volatile("" : "+r"(address) : : "memory");
+  ChunkHeader header{WordAt(address - 16), WordAt(address - 8)};
+  uint64_t bytes = header.bytes();
+  bool own_mapping = header.own_mapping();
+  std::vector<uintptr_t> grown;
+  uint64_t growth = 0;
+  size_t index = 0;
+  ForEachWord(libc, [&](uintptr_t at) {
+    uint64_t more = WordAt(at) - before[index++];
+    if (more == bytes || more == bytes + kChunkHeaderBytes) {
+      growth = more;
+      grown.push_back(at);
+    }
+  });
+  free(block);
+  // MALLOC_MMAP_MAX_=0: there are none.
+  if (!own_mapping) return true;
+  int found = 0;
+  for (uintptr_t at : grown) {
+    bool fell = false;
+    index = 0;
+    ForEachWord(libc, [&](uintptr_t word) {
+      if (word == at) fell = WordAt(word) == before[index];
+      ++index;
+    });
+    if (!fell) continue;
+    layout->mapped_bytes = reinterpret_cast<const volatile uint64_t*>(at);
+    layout->mapping_extra_bytes = static_cast<uint32_t>(growth - bytes);
+    ++found;
+  }
+  return found == 1;
+}
+
+uint64_t SecondWordAfterFree(size_t bytes, uint64_t written) {
+  auto* block = static_cast<volatile uint64_t*>(malloc(bytes));
+  if (block == nullptr) return 0;
+  block[1] = written;
+  uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  free(const_cast<uint64_t*>(block));
+  asm volatile("" : "+r"(address) : : "memory");
+  return WordAt(address + 8);
+}
+
+// The same whatever was there before.
+uint64_t FindCachedKey() {
+  uint64_t one = SecondWordAfterFree(40, 1), other = SecondWordAfterFree(72, 2);
+  return one == other && one > 2 ? one : 0;
+}
+
+}  // namespace
+
+bool AskMalloc(MallocOracle* oracle) {
+  using Ask = struct mallinfo2 (*)();
+  auto ask = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "mallinfo2"));
+  if (ask == nullptr) return false;
+  struct mallinfo2 info = ask();
+  *oracle = {info.arena, info.hblkhd, info.uordblks, info.fordblks, info.fsmblks};
+  return true;
+}
+
+Reason ProveGlibc(uintptr_t malloc_code, GlibcLayout* layout) {
+  ModuleData libc = FindModule(malloc_code);
+  // Another thread may allocate beside.
+  for (int i = 0; i < kTries; ++i) {
+    MallocOracle oracle;
+    if (!AskMalloc(&oracle)) return Reason::kNoOracle;
+    GlibcLayout found;
+    if (ArenaSearch(libc, oracle.heap_bytes).Run(&found) != 1) continue;
+    found.main_heap = FindMainHeap(libc, found);
+    if (!FindMappedBytes(libc, &found)) continue;
+    found.cached_key = FindCachedKey();
+    *layout = found;
+    return Reason::kNone;
+  }
+  return Reason::kOracleMismatch;
+}
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,53 @@
+// The collector of the C heap.
+//
+// glibc's heaps are walked from outside malloc's lock; other allocators are asked for
+// their statistics; an allocator that is not known is down (`unknown_allocator`).
+//
+// Thread safety: Install under the GIL, once; AddVisitor before the sampler runs; Collect
+// and Walk one at a time, by whoever sees to that.
+
+#pragma once
+
+#include "exporter/sample/collector.h"
+#include "exporter/system/malloc/allocator.h"
+#include "exporter/system/malloc/chunk_visitor.h"
+#include "exporter/system/malloc/glibc_layout.h"
+#include "exporter/system/malloc/statistics.h"
+
+namespace pymalloc_exporter {
+
+class MallocCollector final : public SlowCollector {
+ public:
+  static constexpr int kMostVisitors = 4;
+
+  CollectorId id() const override { return CollectorId::kMalloc; }
+  Reason Collect(Sample& sample, Pace& pace) noexcept override;
+
+  // Finds out which allocator it is, and proves on the running library what is known of
+  // it. Allocates.
+  void Install();
+
+  // The visitor lives for ever, and sees every walk from now on.
+  void AddVisitor(ChunkVisitor* visitor);
+
+  // One reading on the calling thread. Allocates nothing.
+  Reason Read(MallocSample* sample, Pace& pace) noexcept;
+
+  const AllocatorFound& allocator() const { return found_; }
+  const GlibcLayout& layout() const { return layout_; }
+  Reason state() const { return state_; }
+
+ private:
+  Reason Prove();
+  Reason CompareWithOracle();
+  Reason Walk(MallocSample* sample, Pace& pace) noexcept;
+
+  AllocatorFound found_;
+  Reason state_ = Reason::kStarting;
+  GlibcLayout layout_;
+  MallocStatistics statistics_;
+  ChunkVisitor* visitors_[kMostVisitors] = {};
+  int visitor_count_ = 0;
+};
+
+}  // namespace pymalloc_exporter

@@ -1,0 +1,61 @@
+#include "exporter/system/residency.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "exporter/system/page_map.h"
+
+namespace pymalloc_exporter {
+namespace {
+
+constexpr uint64_t kPresent = uint64_t{1} << 63;
+constexpr uint64_t kSwapped = uint64_t{1} << 62;
+
+void AskKernel(uintptr_t address, int pages, PageState* states) {
+  unsigned char resident[Residency::kMostPages];
+  size_t bytes = static_cast<size_t>(pages) * kPageBytes;
+  if (mincore(reinterpret_cast<void*>(address), bytes, resident) == 0) {
+    for (int i = 0; i < pages; ++i) {
+      states[i] = (resident[i] & 1) ? PageState::kResident : PageState::kAbsent;
+    }
+  } else if (pages > 1) {
+    // A part of it is not mapped; the kernel does not say which.
+    AskKernel(address, pages / 2, states);
+    AskKernel(address + static_cast<size_t>(pages / 2) * kPageBytes, pages - pages / 2,
+              states + pages / 2);
+  } else {
+    states[0] = PageState::kAbsent;
+  }
+}
+
+}  // namespace
+
+Residency::Residency() : page_map_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {}
+
+Residency::~Residency() {
+  if (page_map_ >= 0) close(page_map_);
+}
+
+void Residency::Read(uintptr_t address, int pages, PageState* states) {
+  address &= ~(kPageBytes - 1);
+  if (!ReadPageMap(address, pages, states)) AskKernel(address, pages, states);
+}
+
+bool Residency::ReadPageMap(uintptr_t address, int pages, PageState* states) const {
+  uint64_t entries[kMostPages];
+  size_t bytes = static_cast<size_t>(pages) * sizeof *entries;
+  off_t offset = static_cast<off_t>(address / kPageBytes * sizeof *entries);
+  if (pread(page_map_, entries, bytes, offset) != static_cast<ssize_t>(bytes))
+    return false;
+  for (int i = 0; i < pages; ++i) {
+    states[i] = (entries[i] & kPresent)   ? PageState::kResident
+                : (entries[i] & kSwapped) ? PageState::kSwapped
+                                          : PageState::kAbsent;
+  }
+  return true;
+}
+
+}  // namespace pymalloc_exporter
