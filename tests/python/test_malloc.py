@@ -10,9 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from starting import environment
-
-import pymalloc_exporter
+from starting import PACKAGE, environment
 
 # A heap as the talk's: 0.88 GB at 1. Larger in the long form.
 SCALE = float(os.environ.get("HEAP_SCALE", "0.05"))
@@ -114,7 +112,7 @@ def heaps(tmp_path_factory):
 def run(code, heaps, **variables):
     done = subprocess.run(
         [sys.executable, "-c", PROLOGUE + textwrap.dedent(code) + "\nprint('good')", heaps],
-        env=environment(Path(pymalloc_exporter.__file__).parent.parent, **variables),
+        env=environment(PACKAGE.parent, **variables),
         capture_output=True,
         text=True,
         timeout=300,
