@@ -148,22 +148,6 @@ def test_walks_complete_beside_threads_that_allocate(heaps):
     run(code, heaps)
 
 
-def test_memory_shared_with_the_parent_stays_shared(heaps):
-    code = """
-        heaps.Fill(100_000, 500, 1500, 2, 1)
-        check(100_000_000)
-        private = ("Private_Clean", "Private_Dirty", "Anonymous")
-        if os.fork() == 0:
-            before, pss = rollup(*private[:2]), rollup("Pss")
-            check(100_000_000)
-            assert rollup(*private[:2]) - before < 1_000_000
-            assert abs(rollup("Pss") - pss) < 1_000_000
-            os._exit(0)
-        assert os.wait()[1] == 0
-    """
-    run(code, heaps)
-
-
 # What a trim gives is what was predicted; and once more, when there is nothing left.
 TRIM = """
 def trim(least=0):
@@ -173,7 +157,7 @@ def trim(least=0):
         libc.malloc_trim(0)
         given = before - rollup("Rss")
         assert abs(predicted - given) <= 0.05 * given + 500_000, (predicted, given)
-        assert given >= least, given
+        assert least == 0 or given >= least, given
         least = 0
 """
 
@@ -182,11 +166,12 @@ def test_predicts_what_a_trim_gives_in_the_three_states_of_the_talk(heaps):
     code = f"""
 scale = {SCALE}
 kept = [[" " * (i * 16) for _ in range(int(1_000_000 * scale / i))] for i in range(1, 100)]
+pin = " " * 3000  # at the top of the heap
 trim()
-kept = [strings[::2] for strings in kept]
-trim(100_000_000 * scale)
+kept = [strings[::20] for strings in kept]
+trim(400_000_000 * scale)
 del kept
-trim(100_000_000 * scale)
+trim(20_000_000 * scale)
 """
     run(TRIM + code, heaps)
 
