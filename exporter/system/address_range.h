@@ -1,4 +1,4 @@
-// A range of addresses of this process. Plain data.
+// A range of addresses: [start, end).
 
 #pragma once
 
@@ -7,7 +7,8 @@
 namespace pymalloc_exporter {
 
 struct AddressRange {
-  uintptr_t start, end;
+  uintptr_t start;
+  uintptr_t end;
   bool Holds(uintptr_t address) const { return start <= address && address < end; }
 };
 

@@ -24,6 +24,7 @@ GOLDEN = Path(__file__).parent / "golden"
 # Rows that come and go with the machine and with what happened before.
 VARYING = (
     "cgroup_",
+    "malloc_info",
     "process_resident_memory_huge_bytes",
     "pymalloc_exporter_collector_info",
     "pymalloc_exporter_http_requests_total",

@@ -129,6 +129,34 @@ TEST(Families, ShowTuplesByLengthInsteadOfTogetherAtFullDetail) {
       R"(python_freelist_capacity_objects{app="shop",worker="0",type="tuple",length="1"} 2000)"));
 }
 
+TEST(Families, ShowTheHeapAsItsAllocatorTellsIt) {
+  Sample sample = HealthySample();
+  sample.malloc.allocator = Allocator::kGlibc;
+  sample.malloc.free.bytes = 7;
+  sample.malloc.in_use.chunks = 2;
+  sample.malloc.mmapped.chunks = 3;
+  sample.malloc.trim_bytes = 11;
+  std::string text = Text({{Live(0, sample)}});
+  EXPECT_TRUE(Has(text, R"(malloc_bytes{app="shop",worker="0",state="free"} 7)"));
+  EXPECT_TRUE(Has(text, R"(malloc_chunks{app="shop",worker="0",state="in_use"} 5)"));
+  EXPECT_TRUE(Has(
+      text, R"(python_memory_reclaimable_bytes{app="shop",worker="0",by="trim"} 11)"));
+  sample.malloc.allocator = Allocator::kTcmalloc;
+  text = Text({{Live(0, sample)}});
+  EXPECT_TRUE(Has(text, R"(malloc_bytes{app="shop",worker="0",state="free"} 7)"));
+  EXPECT_EQ(text.find("state=\"top\""), std::string::npos);
+  EXPECT_EQ(text.find("malloc_chunks"), std::string::npos);
+}
+
+TEST(Families, DeclareAnAllocatorThatIsNotKnown) {
+  Sample sample = HealthySample();
+  sample.status(CollectorId::kMalloc) = {Reason::kUnknownAllocator, 0, 0};
+  std::string text = Text({{Live(0, sample)}});
+  EXPECT_TRUE(Has(
+      text, R"(malloc_info{app="shop",worker="0",allocator="unknown",version=""} 1)"));
+  EXPECT_EQ(text.find("\nmalloc_bytes"), std::string::npos);
+}
+
 TEST(Families, LeaveOutWhatACollectorNeverFound) {
   Sample sample = HealthySample();
   sample.status(CollectorId::kPymalloc) = {Reason::kAllocatorMalloc, 0, 0};

@@ -34,6 +34,12 @@ TEST(Valid, AcceptsTextOutsideAscii) {
   EXPECT_TRUE(Valid(sample));
 }
 
+TEST(Valid, RefusesAllocatorsThatDoNotExist) {
+  Sample sample = HealthySample();
+  sample.malloc.allocator = static_cast<Allocator>(99);
+  EXPECT_FALSE(Valid(sample));
+}
+
 TEST(Valid, RefusesReasonsThatDoNotExist) {
   Sample sample = HealthySample();
   sample.collectors[0].reason = static_cast<Reason>(200);

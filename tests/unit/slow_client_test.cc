@@ -85,6 +85,14 @@ TEST_F(SlowClientTest, ThatSendsABodyForEver) {
   ExpectService();
 }
 
+TEST_F(SlowClientTest, ThatAsksForARemedyForEver) {
+  Start(
+      "POST /api/v1/workers/0/trim HTTP/1.1\r\nHost: x\r\nContent-Length: "
+      "1000000\r\n\r\n",
+      SendByte);
+  ExpectService();
+}
+
 TEST_F(SlowClientTest, ThatReadsForEver) {
   for (uint64_t nonce = 1; nonce <= kSlots; ++nonce) {
     Sample sample = HealthySample(nonce);

@@ -37,6 +37,11 @@ void ForEachWord(const ModuleData& libc, Function function) {
   }
 }
 
+// Something that could be one, at least.
+bool IsPointer(uintptr_t value) {
+  return value >= uintptr_t{1} << 16 && value < uintptr_t{1} << 47;
+}
+
 class ArenaSearch {
  public:
   ArenaSearch(const ModuleData& libc, uint64_t heap_bytes)
@@ -55,7 +60,7 @@ class ArenaSearch {
   // A chunk that goes to the end of a page, and is not the C library's own data.
   bool IsTop(uintptr_t chunk) const {
     ChunkHeader header;
-    if (chunk % kChunkAlignment != 0 || chunk < kPageBytes || libc_.all.Holds(chunk))
+    if (chunk % kChunkAlignment != 0 || !IsPointer(chunk) || libc_.all.Holds(chunk))
       return false;
     if (!safe_.Read(chunk, &header, sizeof header)) return false;
     return (header.word & kChunkFlags) == kPreviousInUse &&
@@ -63,11 +68,16 @@ class ArenaSearch {
            (chunk + header.bytes()) % kPageBytes == 0;
   }
 
-  // `at`: where the top stands. The arenas are a ring through the main one.
+  // `at`: where the top stands. The arenas are a ring through the main one: the next is
+  // the main one itself, or lies at the start of a heap.
   bool HasFieldsBehind(uintptr_t at, GlibcLayout* layout) const {
     for (uintptr_t next = 8; next < kMostNextDistance; next += 8) {
       if (!libc_.all.Holds(at + next)) return false;
+      uintptr_t arena = WordAt(at + next);
+      bool main = arena <= at && at - arena < kMostTopOffset && arena % 8 == 0;
+      if (!main && !IsThreadArena(arena)) continue;
       for (uintptr_t top = 0; top < kMostTopOffset; top += 8) {
+        if (main && at - top != arena) continue;
         GlibcLayout candidate;
         candidate.main_arena = at - top;
         candidate.top_offset = static_cast<uint32_t>(top);
@@ -78,6 +88,13 @@ class ArenaSearch {
       }
     }
     return false;
+  }
+
+  // At the start of a heap, which names it.
+  bool IsThreadArena(uintptr_t arena) const {
+    uintptr_t heap = AlignDown(arena, kPageBytes), named;
+    return arena != heap && arena - heap <= kMostHeapInfoBytes && IsPointer(heap) &&
+           safe_.Read(heap, &named, sizeof named) && named == arena;
   }
 
   bool HasSystemBytes(GlibcLayout* layout) const {
@@ -104,12 +121,7 @@ class ArenaSearch {
   bool FollowRing(const GlibcLayout& layout, std::vector<uintptr_t>* arenas) const {
     uintptr_t arena = layout.MainWord(layout.next_offset);
     while (arena != layout.main_arena) {
-      uintptr_t heap = AlignDown(arena, kPageBytes), named;
-      if (arena - heap == 0 || arena - heap > kMostHeapInfoBytes ||
-          arenas->size() >= kMostArenas || !safe_.Read(heap, &named, sizeof named) ||
-          named != arena) {
-        return false;
-      }
+      if (arenas->size() >= kMostArenas || !IsThreadArena(arena)) return false;
       arenas->push_back(arena);
       if (!safe_.Read(arena + layout.next_offset, &arena, sizeof arena)) return false;
     }

@@ -13,6 +13,8 @@ constexpr int kLoadsPerCheckpoint = 4;
 constexpr int64_t kMostRounds = 8;
 constexpr int64_t kSpareLoads = 4096;
 constexpr int64_t kPieceSpareLoads = 16;
+// How often it goes back without coming further than before.
+constexpr int kMostStuck = 100;
 constexpr int kChunksPerCopiedPage = 64;  // by the time that they take
 constexpr int kChainDepth = 16;
 // Foreign memory in the heap is searched to its end, if that is not further.
@@ -42,6 +44,7 @@ Reason HeapWalk::Walk(uintptr_t start, HeapEnd& end, HeapKind kind) {
   loads_since_saved_ = 0;
   furthest_miss_ = 0;
   back_ = 1;
+  stuck_ = 0;
   totals_.free_since_used_bytes = 0;
   if (kind == HeapKind::kMain) tops_ = 0;
   first_ = {at_, totals_};
@@ -282,8 +285,10 @@ void HeapWalk::Save() {
 
 // False if the walk has to be given up.
 bool HeapWalk::GoBack() {
-  if (loads_left_ < 0) return false;
-  back_ = at_ > furthest_miss_ ? 1 : back_ * 2;
+  bool further = at_ > furthest_miss_;
+  stuck_ = further ? 0 : stuck_ + 1;
+  if (loads_left_ < 0 || stuck_ > kMostStuck) return false;
+  back_ = further ? 1 : std::min<int64_t>(back_ * 2, kCheckpoints);
   furthest_miss_ = std::max(furthest_miss_, at_);
   int64_t to = saved_ - back_;
   bool kept = to >= oldest_;

@@ -137,6 +137,7 @@ class HeapWalk {
   int64_t loads_left_ = 0;
   uintptr_t furthest_miss_ = 0;
   int64_t back_ = 1;
+  int stuck_ = 0;
 
   TopChunk top_chunks_[kTopChunks];
   int64_t tops_ = 0;  // noted in all
