@@ -118,7 +118,7 @@ def heap_figures(scrape: exposition.Scrape) -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def running(count: int) -> Iterator[Session]:
-    port = free_port(9512)
+    port = free_port(0)
     exporter = ["run", "--listen", f"127.0.0.1:{port}", "--app", "talk", "--enable-admin-api"]
     pace = ["--interval", "0.2", "--slow-interval", str(SLOW_INTERVAL)]
     command = [sys.executable, "-B", "-m", "pymalloc_exporter", *exporter, *pace, "--"]
