@@ -1,7 +1,6 @@
 #include "exporter/sample/ledger.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "exporter/sample/sample.h"
 
@@ -59,8 +58,11 @@ uint64_t Resident(const LedgerInput& input, MemoryOwner owner) {
   return input.residency->of(owner).resident_bytes;
 }
 
+// Of figures that another process may have written: a sum that wraps is no crime.
 int64_t Sum(const Ledger& ledger) {
-  return std::accumulate(ledger.components.begin(), ledger.components.end(), int64_t{0});
+  uint64_t sum = 0;
+  for (int64_t bytes : ledger.components) sum += static_cast<uint64_t>(bytes);
+  return static_cast<int64_t>(sum);
 }
 
 }  // namespace

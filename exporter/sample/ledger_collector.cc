@@ -21,7 +21,8 @@ LedgerInput InputOf(const Sample& sample) {
   input.process = &sample.process;
   input.residency = &sample.residency;
   if (Has(sample, CollectorId::kPymalloc)) input.pymalloc = &sample.pymalloc;
-  if (Has(sample, CollectorId::kMalloc)) input.malloc = &sample.malloc;
+  // Set by a walk through the C heap, of whatever age.
+  if (sample.malloc.allocator != Allocator::kUnknown) input.malloc = &sample.malloc;
   return input;
 }
 
@@ -29,6 +30,16 @@ uint64_t FreeListBytes(const FreeListSample& lists) {
   uint64_t bytes = 0;
   for (const FreeListFigure& figure : lists.kinds) bytes += figure.bytes;
   return bytes;
+}
+
+// The largest types, by which a leak is named.
+void AddTypes(const Sample& sample, MemoryLook& look) {
+  if (!Has(sample, CollectorId::kCensus)) return;
+  const CensusSample& census = sample.census;
+  uint32_t rows = std::min<uint32_t>(census.live_rows, kMostLookTypes);
+  for (uint32_t i = 0; i < rows; ++i) {
+    look.types[i] = {TypeHash(census.live[i].type), census.live[i].bytes};
+  }
 }
 
 }  // namespace
@@ -73,13 +84,15 @@ void LedgerCollector::Look(const Sample& sample) {
   look.heap_free_bytes = bytes(LedgerComponent::kHeapHoles);
   look.trim_bytes = sample.malloc.trim_bytes;
   look.unpin_bytes = sample.ledger.unpin_bytes;
+  AddTypes(sample, look);
   look.unshared_bytes = UnsharedBytes(sample);
   look.inherited_bytes = inherited_bytes_;
   history_.Add(look);
 }
 
 Reason LedgerCollector::Collect(Sample& sample, Pace& pace) noexcept {
-  if (!sample.status(CollectorId::kResidency).up()) return Reason::kNotPresent;
+  const CollectorStatus& residency = sample.status(CollectorId::kResidency);
+  if (!residency.up()) return residency.reason;
   if (!pace.Rest()) return Reason::kInconsistent;
   pymalloc_.Collect(sample, pace.stop());
   Reason read = process_.Collect(sample, pace.stop());

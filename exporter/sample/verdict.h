@@ -45,6 +45,15 @@ struct TypeBytes {
   uint64_t bytes = 0;
 };
 
+// FNV-1a. Never 0.
+inline uint64_t TypeHash(const char* type) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (; *type != 0; ++type) {
+    hash = (hash ^ static_cast<unsigned char>(*type)) * 0x100000001b3;
+  }
+  return hash | 1;
+}
+
 // What one slow look found; all on resident pages.
 struct MemoryLook {
   double seconds = 0;             // when

@@ -9,7 +9,7 @@ namespace {
 constexpr uint64_t kLargestMapping = uint64_t{64} << 30;
 
 // Zeroed data right behind a library's own; a mapping that is larger is something else.
-constexpr uint64_t kLargestZeroedData = 16 << 20;
+constexpr uint64_t kLargestZeroedData = 1 << 20;
 
 // The range that holds `address`, of those in order; else {0, start of the next}.
 AddressRange FindIn(std::span<const AddressRange> ranges, uintptr_t address) {

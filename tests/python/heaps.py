@@ -64,11 +64,11 @@ FORKED = """
 import gc, os, sys, time
 kept = [bytes(100) for _ in range(600_000)]
 gc.freeze()
-os.register_at_fork(after_in_child=lambda: None)
 if os.fork() == 0:
     {child}
-    time.sleep(60)
-    os._exit(0)
+    while True:
+        sum(range(3000))
+        time.sleep(0.01)
 """
 SHARING = FORKED.format(child="pass")
 # Each object's reference count is written, so each page is copied.
@@ -88,3 +88,28 @@ HEAPS = {
     "sharing": SHARING,
     "copying": COPYING,
 }
+if JEMALLOC:
+    HEAPS["jemalloc"] = NATIVE
+
+# Some megabytes a second, as long as it is looked at.
+LEAK = """
+import sys, time
+class Leaked: __slots__ = ("payload",)
+kept = [bytes(100) for _ in range(500_000)]
+print("READY", flush=True)
+while True:
+    for _ in range(4000):
+        one = Leaked(); one.payload = bytes(150); kept.append(one)
+    time.sleep(0.05)
+"""
+LEAK_NATIVE = (
+    NATIVE.replace("range(30_000)", "range(25_000)")
+    + """
+import time
+print("READY", flush=True)
+while True:
+    for _ in range(200):
+        libc.memset(libc.malloc(4000), 1, 4000)
+    time.sleep(0.05)
+"""
+)

@@ -4,10 +4,11 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import time
 
 import pytest
-from heaps import HEAPS, JEMALLOC
+from heaps import HEAPS, JEMALLOC, LEAK, LEAK_NATIVE
 from running import Program
 
 MEGABYTE = 1 << 20
@@ -79,91 +80,74 @@ def look_after(program, pid, looks):
     return look
 
 
-@contextlib.contextmanager
-def running(heap, port, **variables):
-    """The program, and the process to look at: the forked one if there is one."""
-    code = heap + WAIT
-    with Program(code, port, **FAST, **variables) as program:
-        assert program.process.stdout.readline() == "READY\n"
-        parent = program.process.pid
-        with open(f"/proc/{parent}/task/{parent}/children") as file:
-            children = [int(pid) for pid in file.read().split()]
-        try:
-            yield program, (children or [parent])[0]
-        finally:
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def unused_ports(count):
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+@pytest.fixture(scope="module")
+def programs():
+    """{name: (program, pid of the process to look at)}; all run at once, to save time."""
+    codes = {name: heap + WAIT for name, heap in HEAPS.items()}
+    codes.update({"leak": LEAK, "native_growth": LEAK_NATIVE})
+    with contextlib.ExitStack() as stack:
+        found = {}
+        for port, (name, code) in zip(unused_ports(len(codes)), codes.items()):
+            more = {"LD_PRELOAD": JEMALLOC} if name == "jemalloc" else {}
+            program = stack.enter_context(Program(code, port, **FAST, **more))
+            found[name] = program
+        for name, program in found.items():
+            assert program.process.stdout.readline() == "READY\n", name
+            children = children_of(program.process.pid)
             for pid in children:
-                os.kill(pid, signal.SIGKILL)
+                stack.callback(os.kill, pid, signal.SIGKILL)
+            found[name] = program, (children or [program.process.pid])[0]
+        yield found
 
 
 VERDICTS = {"pinned arenas": "pymalloc_fragmentation", "copying": "copy_on_write"}
 
 
 @pytest.mark.parametrize("name", HEAPS)
-def test_everything_is_explained(name, free_port):
-    with running(HEAPS[name], free_port) as (program, pid):
-        look = look_after(program, pid, 4)
-        assert program.reason("ledger") is None
-        unexplained = abs(look.components["unexplained"])
-        assert unexplained < max(0.05 * look.resident, 10 * MEGABYTE), look.components
-        with open(f"/proc/{pid}/statm") as file:
-            resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        assert abs(look.resident - resident) < 0.02 * resident + 2 * MEGABYTE
-        live = look.value("python_memory_live_bytes")
-        ratio = look.value("python_memory_rss_to_live_ratio")
-        assert ratio == pytest.approx(look.resident / live, rel=1e-6)
-        if name in VERDICTS:
-            assert look.verdict() == VERDICTS[name]
-            assert look.value("python_memory_verdict_gain_bytes") > 40 * MEGABYTE
+def test_everything_is_explained(name, programs):
+    program, pid = programs[name]
+    look = look_after(program, pid, 4)
+    unexplained = abs(look.components["unexplained"])
+    assert unexplained < max(0.05 * look.resident, 10 * MEGABYTE), look.components
+    with open(f"/proc/{pid}/statm") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    assert abs(look.resident - resident) < 0.02 * resident + 2 * MEGABYTE
+    live = look.value("python_memory_live_bytes")
+    ratio = look.value("python_memory_rss_to_live_ratio")
+    assert ratio == pytest.approx(look.resident / live, rel=1e-6)
 
 
-@pytest.mark.skipif(not JEMALLOC, reason="no libjemalloc2")
-def test_everything_is_explained_with_jemalloc(free_port):
-    with running(HEAPS["native"], free_port, LD_PRELOAD=JEMALLOC) as (program, pid):
-        look = look_after(program, pid, 1)
-        unexplained = abs(look.components["unexplained"])
-        assert unexplained < max(0.05 * look.resident, 10 * MEGABYTE), look.components
+@pytest.mark.parametrize("name", VERDICTS)
+def test_the_verdict_names_what_is_the_matter(name, programs):
+    look = look_after(*programs[name], 4)
+    assert look.verdict() == VERDICTS[name], look.components
+    assert look.value("python_memory_verdict_gain_bytes") > 40 * MEGABYTE
 
 
-def test_parts_are_where_they_were_put(free_port):
-    with running(HEAPS["deep stacks"], free_port) as (program, pid):
-        assert look_after(program, pid, 1).components["stacks"] > 5 * MEGABYTE
+def test_stacks_are_found(programs):
+    assert look_at(*programs["deep stacks"]).components["stacks"] > 5 * MEGABYTE
 
 
-# Some ten megabytes a second, as long as it is looked at.
-LEAK = """
-import sys, time
-class Leaked: __slots__ = ("payload",)
-kept = [bytes(100) for _ in range(500_000)]
-print("READY", flush=True)
-while True:
-    for _ in range(4000):
-        one = Leaked(); one.payload = bytes(150); kept.append(one)
-    time.sleep(0.05)
-"""
-LEAK_NATIVE = """
-import ctypes, sys, time
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-libc.malloc.argtypes = [ctypes.c_size_t]
-libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-kept = [bytes(100) for _ in range(500_000)]
-print("READY", flush=True)
-while True:
-    for _ in range(200):
-        libc.memset(libc.malloc(4000), 1, 4000)
-    time.sleep(0.05)
-"""
-
-
-@pytest.mark.parametrize(("code", "named"), [(LEAK, "leak"), (LEAK_NATIVE, "native_growth")])
-def test_a_leak_is_named(code, named, free_port):
-    with Program(code, free_port, **FAST) as program:
-        assert program.process.stdout.readline() == "READY\n"
-        pid = program.process.pid
-        look = look_at(program, pid)
-        end = time.monotonic() + 15
-        while look.verdict() != named and time.monotonic() < end:
-            look = look_at(program, pid, look.made_at())
-        assert look.verdict() == named, look.components
-        assert look.value("python_memory_verdict_bytes") > 32 * MEGABYTE
-        assert look.value("python_memory_verdict_ratio") > 0.1
+@pytest.mark.parametrize("named", ["leak", "native_growth"])
+def test_a_leak_is_named(named, programs):
+    program, pid = programs[named]
+    look = look_at(program, pid)
+    end = time.monotonic() + 30
+    while look.verdict() != named and time.monotonic() < end:
+        look = look_at(program, pid, look.made_at())
+    assert look.verdict() == named, look.components
+    assert look.value("python_memory_verdict_bytes") > 32 * MEGABYTE
+    assert look.value("python_memory_verdict_ratio") > 0.1
