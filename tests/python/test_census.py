@@ -200,7 +200,9 @@ def test_dead_objects_in_free_lists_are_not_alive(free_port):
         known = ("float", "tuple", "list", "dict", "dict keys")
         expected = sum(lists[kind]["objects"] for kind in known)
         kept = after["sample"]["kept"][0]
-        assert expected * 0.95 <= kept <= expected * 1.05 + 100, (expected, kept)
+        # To 3.10 each code keeps a dead frame, in no list.
+        frames = 1000 if sys.version_info < (3, 11) else 100
+        assert expected * 0.95 <= kept <= expected * 1.05 + frames, (expected, kept)
         del after, lists
         after = [count(name)[0] for name in names]
         assert all(abs(now - then) < 1000 for now, then in zip(after, before)), (before, after)
