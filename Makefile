@@ -6,6 +6,7 @@ PYTHONS ?= $(shell tests/tools/find_interpreters)
 PYTHON ?= $(lastword $(shell tests/tools/find_interpreters))
 DEMO_SECONDS ?=
 FAULT ?=
+SOAK_SECONDS ?=
 JOBS ?= $(shell nproc)
 # Groups of figures for bench and bench-compare: all, unless given.
 FIGURES ?=
@@ -17,7 +18,7 @@ RUN := tests/tools
 
 .DEFAULT_GOAL := help
 .PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-grafana test-faults \
-  test-faults-short test-matrix demo demo-talk demo-stack dashboards dashboards-pictures bench bench-compare \
+  test-faults-short soak test-matrix demo demo-talk demo-stack dashboards dashboards-pictures bench bench-compare \
   wheel lint format clean
 
 help: ## list the targets
@@ -92,6 +93,10 @@ fuzz: setup analysis-packages ## libFuzzer for all that others wrote, FUZZ_SECON
 	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) fuzzers
 	@echo "== fuzzing, $(FUZZ_SECONDS) seconds each"
 	@$(RUN)/fuzz $(ASAN)/cmake/tests $(FUZZ_SECONDS) $(JOBS)
+
+soak: setup ## the demo for SOAK_SECONDS (600); fails if memory, descriptors or threads grow
+	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
+	@SOAK_SECONDS=$(SOAK_SECONDS) $(BUILD)/venvs/demo/bin/python tests/faults/soak.py
 
 test-matrix: ## make test in other releases of Debian, for 3.13 to 3.15 (as root)
 	@$(RUN)/test_in_debian trixie

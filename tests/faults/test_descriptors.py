@@ -48,7 +48,7 @@ def test_no_foreign_descriptor_is_touched(fleet: Callable[..., Fleet], tmp_path:
     group = fleet()
     trace = tmp_path / "trace"
     calls = "trace=desc,network,memfd_create,close_range,clone,clone3,pipe2"
-    around = ("strace", "-f", "-qq", "-s", "0", "-e", calls, "-e", "signal=none", "-o", str(trace))
+    around = ("strace", "-f", "-qq", "-s", "16", "-e", calls, "-e", "signal=none", "-o", str(trace))
     group.start("tables.py", around=around)
     pid, _ = the_daemon(group)
     group.wait_for([pid])
@@ -56,7 +56,7 @@ def test_no_foreign_descriptor_is_touched(fleet: Callable[..., Fleet], tmp_path:
     processes.kill_session(processes.read_process(pid).session)
     group.close()
     found = Tables().read(trace.read_text(errors="replace").splitlines())
-    assert len(found.table) >= 6 and found.uses > 100
+    assert len(found.table) >= 5 and found.uses > 100
     assert found.foreign == []
     print(f"{found.uses} uses by {len(found.table)} threads, none of a foreign descriptor")
 

@@ -64,7 +64,7 @@ class Tables:
             return
         self.uses += 1
         # Looking for one's own listener tries each number; none but sockets are shut down.
-        looks = call == "getsockopt" and "EBADF" in rest
+        looks = call == "getsockopt" and "SO_ACCEPTCONN" in rest and result is None
         if int(number[1]) not in table and not looks:
             self.foreign.append(line)
         if call == "close":
