@@ -44,10 +44,21 @@ void FillVersion(Identity* identity) {
          &identity->version_minor, identity->version_patchlevel);
 }
 
+Origin OriginOf(const std::string& name) {
+  int origin = 0;
+  while (origin < static_cast<int>(Origin::kCount) && name != kOriginNames[origin]) {
+    ++origin;
+  }
+  if (origin == static_cast<int>(Origin::kCount)) {
+    throw std::runtime_error("no such origin: " + name);
+  }
+  return static_cast<Origin>(origin);
+}
+
 Settings MakeSettings(const std::string& host, int port, const std::string& app,
                       double interval, double slow_interval, double slow_cpu,
                       const std::string& detail, const std::string& remedies,
-                      uint64_t auto_trim_bytes) {
+                      uint64_t auto_trim_bytes, const std::string& origin) {
   Settings settings{};
   CopyText(host, settings.listen.host, "host");
   settings.listen.port = static_cast<uint16_t>(port);
@@ -60,6 +71,7 @@ Settings MakeSettings(const std::string& host, int port, const std::string& app,
                       : remedies == "all"    ? RemedyAccess::kEverybody
                                              : RemedyAccess::kNobody;
   settings.auto_trim_bytes = auto_trim_bytes;
+  settings.identity.origin = OriginOf(origin);
   FillVersion(&settings.identity);
   return settings;
 }
@@ -95,10 +107,11 @@ bool MayInstall() { return InMainInterpreter() && !installed; }
 
 void Install(const std::string& host, int port, const std::string& app, double interval,
              double slow_interval, double slow_cpu, const std::string& detail,
-             const std::string& remedies, uint64_t auto_trim_bytes, int top) {
+             const std::string& remedies, uint64_t auto_trim_bytes, int top,
+             const std::string& origin) {
   if (!MayInstall()) return;
   Settings settings = MakeSettings(host, port, app, interval, slow_interval, slow_cpu,
-                                   detail, remedies, auto_trim_bytes);
+                                   detail, remedies, auto_trim_bytes, origin);
   InstallCollectors();
   TheCensus().SetTop(top);
   if (!RetireAtFinalization([] {
@@ -357,6 +370,7 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
       py::arg("app"), py::arg("interval"), py::arg("slow_interval"),
       py::arg("slow_cpu") = 0.5, py::arg("detail"), py::arg("remedies") = "off",
       py::arg("auto_trim_bytes") = 0, py::arg("top") = 10,
+      py::arg("origin") = kOriginNames[0],
       "Start to sample this process and to take part in the endpoint HOST:PORT.\n\n"
       "Intervals are in seconds, slow_cpu in percent of a core. Does nothing where it "
       "runs already and in\n"

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,6 +53,14 @@ uint64_t RandomNonce() {
   return nonce;
 }
 
+void NamePids(Identity* identity) {
+  struct stat file;
+  bool known = stat("/proc/self/ns/pid", &file) == 0;
+  identity->pid_namespace = known ? file.st_ino : 0;
+  identity->pid = getpid();
+  identity->parent_pid = getppid();
+}
+
 }  // namespace
 
 void Sampler::Configure(const Settings& settings, const Crew& crew) {
@@ -68,8 +77,7 @@ void Sampler::Configure(const Settings& settings, const Crew& crew) {
   auto_trim_.SetThreshold(settings.auto_trim_bytes);
   sample_.identity = settings.identity;
   sample_.identity.nonce = RandomNonce();
-  sample_.identity.pid = getpid();
-  sample_.identity.parent_pid = getppid();
+  NamePids(&sample_.identity);
   sample_.clock_offset_seconds = ClockOffset();
   sample_.time_namespace = TimeNamespace();
   Nanoseconds now = Now();
@@ -87,7 +95,8 @@ void Sampler::BecomeChild() {
   Identity& identity = sample_.identity;
   identity.parent_nonce = identity.nonce;
   identity.nonce = RandomNonce();
-  identity.pid = getpid();
+  identity.origin = Origin::kProgram;
+  NamePids(&identity);
   identity.serving = false;
   sample_.time_namespace = TimeNamespace();
   for (CollectorStatus& status : sample_.collectors) status = CollectorStatus{};

@@ -30,7 +30,7 @@ struct Settings {
   Nanoseconds slow_interval;
   // Of one core, what slow collectors may use: their beat is stretched to keep to it.
   double slow_cpu_share;
-  Identity identity;  // app, implementation, version, detail
+  Identity identity;  // app, implementation, version, detail, origin
   RemedyAccess remedies = RemedyAccess::kNobody;
   uint64_t auto_trim_bytes = 0;  // reclaimable by a trim, from which on one is made
 };

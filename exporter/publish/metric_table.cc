@@ -32,8 +32,9 @@ const MetricDefinition kMetricTable[kMetricCount] = {
      "Process id, in the process' own pid namespace."},
     {Metric::kParentPid, "process_parent_pid", kGauge, "Process id of the parent."},
     {Metric::kRole, "process_role", kGauge,
-     "1 for the part that the process plays: master (others were forked from it), worker "
-     "(forked from one of the others) or process."},
+     "1 for the part that the process plays: master (others were forked from it, or "
+     "spawned by multiprocessing to work for it), worker (one of those others) or "
+     "process."},
     {Metric::kServing, "pymalloc_exporter_serving", kGauge,
      "1 for the process that holds the port, else 0."},
     {Metric::kResidentAnon, "process_resident_memory_anon_bytes", kGauge,

@@ -1,7 +1,9 @@
 #include "exporter/publish/scrape.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <map>
+#include <unordered_map>
+#include <utility>
 
 #include "exporter/system/clock.h"
 
@@ -31,6 +33,46 @@ void FollowClockOfHere(Sample& sample) {
   }
 }
 
+// Finds the parent of a process among those that are alive.
+class Kin {
+ public:
+  explicit Kin(std::vector<LiveSample>& all) {
+    for (LiveSample& live : all) {
+      const Identity& identity = live.sample.identity;
+      by_nonce_[identity.nonce] = &live;
+      if (identity.pid_namespace != 0)
+        by_pid_[{identity.pid_namespace, identity.pid}] = &live;
+    }
+  }
+
+  LiveSample* ParentOf(const LiveSample& live) const {
+    auto forked = by_nonce_.find(live.sample.identity.parent_nonce);
+    if (forked != by_nonce_.end()) return forked->second;
+    return live.sample.identity.origin == Origin::kProgram ? nullptr : Starter(live);
+  }
+
+  // Whom it works for: the parent, or the starter of the fork server that is its parent.
+  LiveSample* MasterOf(const LiveSample& live) const {
+    LiveSample* parent = ParentOf(live);
+    bool helper = parent != nullptr && parent->sample.identity.origin == Origin::kHelper;
+    return helper ? Starter(*parent) : parent;
+  }
+
+ private:
+  // By its pid, which may have been given to a younger process since.
+  LiveSample* Starter(const LiveSample& live) const {
+    const Identity& identity = live.sample.identity;
+    auto found = by_pid_.find({identity.pid_namespace, identity.parent_pid});
+    if (found == by_pid_.end()) return nullptr;
+    bool older = found->second->sample.process.start_time_seconds <=
+                 live.sample.process.start_time_seconds;
+    return older ? found->second : nullptr;
+  }
+
+  std::unordered_map<uint64_t, LiveSample*> by_nonce_;
+  std::map<std::pair<uint64_t, int32_t>, LiveSample*> by_pid_;
+};
+
 }  // namespace
 
 Scrape ReadRegion(const Region& region) {
@@ -52,16 +94,14 @@ Scrape ReadRegion(const Region& region) {
 }
 
 void AssignRoles(std::vector<LiveSample>& workers) {
-  std::unordered_set<uint64_t> alive, parents;
-  for (const LiveSample& live : workers) {
-    alive.insert(live.sample.identity.nonce);
-    parents.insert(live.sample.identity.parent_nonce);
-  }
+  Kin kin(workers);
   for (LiveSample& live : workers) {
-    const Identity& identity = live.sample.identity;
-    live.role = parents.count(identity.nonce)        ? Role::kMaster
-                : alive.count(identity.parent_nonce) ? Role::kWorker
-                                                     : Role::kProcess;
+    bool helper = live.sample.identity.origin == Origin::kHelper;
+    live.role = !helper && kin.ParentOf(live) ? Role::kWorker : Role::kProcess;
+  }
+  for (const LiveSample& live : workers) {
+    LiveSample* master = live.role == Role::kWorker ? kin.MasterOf(live) : nullptr;
+    if (master != nullptr) master->role = Role::kMaster;
   }
 }
 

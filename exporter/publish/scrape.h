@@ -36,7 +36,8 @@ struct Scrape {
 // region.
 Scrape ReadRegion(const Region& region);
 
-// Who was forked from whom tells the parts that they play; see process_role.
+// Who was forked from whom, or spawned by whom, tells the parts that they play; see
+// process_role. What a fork server forks works for the process that started it.
 void AssignRoles(std::vector<LiveSample>& workers);
 
 }  // namespace pymalloc_exporter

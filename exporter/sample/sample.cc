@@ -33,7 +33,7 @@ bool ValidIdentity(const Identity& identity) {
          ValidText(identity.implementation) && ValidText(identity.version) &&
          ValidText(identity.version_patchlevel) &&
          static_cast<unsigned>(identity.detail) <= static_cast<unsigned>(Detail::kFull) &&
-         ValidBool(identity.serving);
+         identity.origin < Origin::kCount && ValidBool(identity.serving);
 }
 
 bool ValidStatus(const CollectorStatus& status) {

@@ -31,12 +31,23 @@ inline constexpr int kGcGenerations = 3;
 
 enum class Detail : uint8_t { kDefault, kFull };
 
+// What an interpreter was started for. A forked child is a program: who its parent is
+// tells the rest.
+enum class Origin : uint8_t {
+  kProgram,
+  kSpawned,  // by multiprocessing, to work for the process that started it
+  kHelper,   // by multiprocessing, for itself: resource tracker, fork server
+  kCount,
+};
+inline constexpr const char* kOriginNames[] = {"program", "spawned", "helper"};
+
 // Who the process is. `nonce` is drawn at random by each process (a forked child draws
 // its own) and names it where pids collide; `parent_nonce` is the nonce of the process it
 // was forked from, 0 where that one carried no exporter.
 struct Identity {
   uint64_t nonce = 0;
   uint64_t parent_nonce = 0;
+  uint64_t pid_namespace = 0;  // in which the pids hold; 0: not known
   int32_t pid = 0;
   int32_t parent_pid = 0;
   char app[64] = {};
@@ -46,6 +57,7 @@ struct Identity {
   int32_t version_minor = 0;
   char version_patchlevel[16] = {};
   Detail detail = Detail::kDefault;
+  Origin origin = Origin::kProgram;
   bool serving = false;  // holds the port
 };
 

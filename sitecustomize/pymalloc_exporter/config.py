@@ -194,6 +194,18 @@ def _short_name(program: str) -> str:
     return name[:-3] if name.endswith(".py") else name
 
 
+_SPAWNED = ("--multiprocessing-fork", "--billiard-fork")
+_HELPERS = tuple(
+    f"from {module} import main"
+    for module in (
+        "multiprocessing.resource_tracker",
+        "multiprocessing.forkserver",
+        "billiard.semaphore_tracker",
+        "billiard.forkserver",
+    )
+)
+
+
 def app_of(command: "Iterable[str]") -> str:
     """The name of the program that a command line starts.
 
@@ -207,16 +219,40 @@ def app_of(command: "Iterable[str]") -> str:
     return printable.encode("utf-8")[:MOST_APP_BYTES].decode("utf-8", "ignore") or "python"
 
 
-def own_app() -> str:
-    """The same for the process that runs."""
-    command = getattr(sys, "orig_argv", None)  # 3.10; empty in an embedding program
-    if command:
-        return app_of(command)
+def _command_of(process: "int | str") -> "list[str]":
+    """The command line of a process; empty where that cannot be read."""
     try:
-        with open("/proc/self/cmdline", "rb") as file:
-            return app_of(os.fsdecode(file.read()).split("\0"))
+        with open(f"/proc/{process}/cmdline", "rb") as file:
+            return os.fsdecode(file.read()).split("\0")
     except OSError:
-        return "python"
+        return []
+
+
+def own_command() -> "list[str]":
+    command = getattr(sys, "orig_argv", None)  # 3.10; empty in an embedding program
+    return command or _command_of("self")
+
+
+def origin_of(command: "Iterable[str]") -> str:
+    """What an interpreter was started for: to be a "program", or by multiprocessing.
+
+    That starts interpreters to work for their parent ("spawned") and to serve itself, as
+    resource tracker or fork server ("helper"). billiard, celery's, does the same.
+    """
+    for argument in command:
+        if argument in _SPAWNED:
+            return "spawned"
+        if argument.startswith(_HELPERS):
+            return "helper"
+    return "program"
+
+
+def own_app() -> str:
+    """The name of the program that runs, or for which multiprocessing started this one."""
+    command = own_command()
+    if origin_of(command) != "program":
+        command = _command_of(os.getppid())
+    return app_of(command)
 
 
 def complete(values: "Mapping[str, Any]") -> "Optional[Settings]":
@@ -235,6 +271,7 @@ def complete(values: "Mapping[str, Any]") -> "Optional[Settings]":
         "detail": values.get("DETAIL", DEFAULT_DETAIL),
         "remedies": values.get("ENABLE_ADMIN_API", "off"),
         "auto_trim_bytes": values.get("AUTO_TRIM", 0),
+        "origin": origin_of(own_command()),
     }
 
 

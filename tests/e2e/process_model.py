@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import processes
 import pytest
@@ -32,14 +33,14 @@ class Model:
 
     command: Callable[[int], list[str]]  # for a web port
     roles: Mapping[str, int]
-    web: bool = True  # has to be asked before a process tells of itself
+    asked: tuple[str, ...] = ("/",)  # paths to get before a process tells of itself
     stop: signal.Signals = signal.SIGTERM
     python: Path = SERVERS  # what runs `pymalloc-exporter run`
     environment: Mapping[str, str] = field(default_factory=dict)
+    passed_on: tuple[str, ...] = ()  # descriptors that one process has at a time
 
 
-@dataclass
-class Process:
+class Process(NamedTuple):
     """What is seen of one from the outside; threads without the exporter's."""
 
     descriptors: list[str]
@@ -82,8 +83,8 @@ class Run:
             whole = sum(self.model.roles.values())
             self._wait(lambda: len(self.pids()) >= whole, f"{whole} processes")
         self.loaded = self._loaded()
-        asked = {"first": self.server.master, "worker": self.told["pid"]}
-        self.processes = {name: self._look(pid) for name, pid in asked.items()}
+        self.ours = [len(_threads_of_ours(pid)) for pid in self.loaded]
+        self.processes = self._settled()
         self.stop()
         return self
 
@@ -123,9 +124,9 @@ class Run:
         return found
 
     def _hear(self) -> dict | None:
-        if self.model.web:
+        for path in self.model.asked:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                self.server.get()
+                self.server.get(path)
         files = sorted(self.figures.glob("*.json"))
         for one in (json.loads(file.read_text()) for file in files):
             if processes.alive(one["pid"]) and bool(one["pymalloc"]) == self.exporter:
@@ -161,10 +162,21 @@ class Run:
     def warnings(self) -> set[str]:
         return {re.sub("[0-9]+", "N", line) for line in self.log.splitlines() if "Warning" in line}
 
+    def _settled(self) -> list[Process]:
+        """All of them, when they open and start no more."""
+        looks: list[list[Process]] = []
+
+        def same() -> list[Process] | None:
+            looks.append(sorted(self._look(pid) for pid in self.pids()))
+            return looks[-1] if looks[-5:] == looks[-1:] * 5 else None
+
+        return wait_until(same, "a rest", pause=0.2)
+
     def _look(self, pid: int) -> Process:
         ours = len(_threads_of_ours(pid))
         threads = len(os.listdir(f"/proc/{pid}/task")) - ours
-        return Process(_descriptors(pid), threads)
+        descriptors = [one for one in _descriptors(pid) if one not in self.model.passed_on]
+        return Process(descriptors, threads)
 
 
 def _threads_of_ours(pid: int) -> list[str]:
@@ -200,6 +212,11 @@ class ProcessModel:
 
     def test_sees_each_process_once(self, runs: Runs) -> None:
         assert Counter(runs.inside.scrape.pids()) == Counter(runs.inside.loaded)
+
+    def test_has_one_sampler_in_each_and_one_server(self, runs: Runs) -> None:
+        sampler, server = 1, 4
+        others = len(runs.inside.loaded) - 1
+        assert sorted(runs.inside.ours) == [sampler] * others + [sampler + server]
 
     def test_gives_each_its_role(self, runs: Runs) -> None:
         assert Counter(runs.inside.scrape.roles().values()) == Counter(runs.inside.model.roles)

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pymalloc_exporter
 import pytest
 from interpreters import INTERPRETERS
 
 SYSTEM = Path("/usr/bin/python3")
+PACKAGE = Path(pymalloc_exporter.__file__).parent
 
 
 def version() -> str:

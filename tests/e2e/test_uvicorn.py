@@ -14,6 +14,7 @@ def uvicorn(*options: str, roles: dict[str, int]) -> Model:
 
 MODELS = {
     "alone": uvicorn(roles={"process": 1}),
+    "workers": uvicorn("--workers=2", roles={"master": 1, "worker": 2, "process": 1}),
 }
 
 

@@ -21,6 +21,7 @@ DEFAULTS = {
     "detail": "default",
     "remedies": "off",
     "auto_trim_bytes": 0,
+    "origin": "program",
 }
 
 
@@ -231,6 +232,37 @@ def test_own_app_is_that_of_the_process(tmp_path):
         timeout=60,
     )
     assert (done.stdout, done.stderr) == ("shop\n", "")
+
+
+def test_what_multiprocessing_starts_is_known(tmp_path):
+    """A worker is named after the program; what serves multiprocessing itself is no worker."""
+    script = tmp_path / "shop.py"
+    script.write_text("""
+import multiprocessing
+from multiprocessing import forkserver, resource_tracker
+from pymalloc_exporter import config
+
+def work():
+    print(config.origin_of(config.own_command()), config.own_app(), flush=True)
+
+if __name__ == "__main__":
+    work()
+    for method in ("spawn", "forkserver"):
+        target = {"spawn": work, "forkserver": multiprocessing.active_children}[method]
+        process = multiprocessing.get_context(method).Process(target=target)
+        process.start()
+        process.join()
+    for pid in (resource_tracker._resource_tracker._pid, forkserver._forkserver._forkserver_pid):
+        print(config.origin_of(config._command_of(pid)))
+""")
+    done = subprocess.run(
+        [sys.executable, "-u", script],
+        env=environment(PACKAGE.parent),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["program shop", "spawned shop", "helper", "helper"]
 
 
 # install().

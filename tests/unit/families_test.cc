@@ -201,6 +201,66 @@ TEST(Roles, FollowWhoWasForkedFromWhom) {
   EXPECT_EQ(live[2].role, Role::kProcess);
 }
 
+// One of a family: who starts it, and for what.
+Sample Spawned(uint64_t nonce, int pid, int parent_pid, Origin origin) {
+  Sample sample = HealthySample(nonce);
+  sample.identity.pid_namespace = 7;
+  sample.identity.pid = pid;
+  sample.identity.parent_pid = parent_pid;
+  sample.identity.origin = origin;
+  sample.process.start_time_seconds = 1000 + pid;
+  return sample;
+}
+
+std::string RolesOf(std::initializer_list<Sample> samples) {
+  std::vector<LiveSample> live;
+  for (const Sample& sample : samples) {
+    live.push_back(Live(static_cast<int>(live.size()), sample));
+  }
+  AssignRoles(live);
+  std::string roles;
+  for (const LiveSample& one : live) {
+    roles +=
+        std::string(roles.empty() ? "" : " ") + kRoleNames[static_cast<int>(one.role)];
+  }
+  return roles;
+}
+
+TEST(Roles, FollowWhoWasSpawnedToWork) {
+  EXPECT_EQ(
+      RolesOf({Spawned(1, 10, 1, Origin::kProgram), Spawned(2, 11, 10, Origin::kSpawned),
+               Spawned(3, 12, 10, Origin::kHelper)}),
+      "master worker process");
+}
+
+TEST(Roles, OfAProgramThatAnotherStartedAreItsOwn) {
+  EXPECT_EQ(RolesOf({Spawned(1, 10, 1, Origin::kProgram),
+                     Spawned(2, 11, 10, Origin::kProgram)}),
+            "process process");
+}
+
+TEST(Roles, OfThoseThatAForkServerForksBelongToItsStarter) {
+  Sample forked = Spawned(3, 12, 11, Origin::kProgram);
+  forked.identity.parent_nonce = 2;
+  Sample starter = Spawned(1, 10, 1, Origin::kProgram);
+  Sample server = Spawned(2, 11, 10, Origin::kHelper);
+  EXPECT_EQ(RolesOf({starter, server, forked}), "master process worker");
+  EXPECT_EQ(RolesOf({server, forked}), "process worker") << "the starter is not seen";
+}
+
+TEST(Roles, AreNotGivenByAPidOfAnotherNamespaceOrOfAYoungerProcess) {
+  Sample starter = Spawned(1, 10, 1, Origin::kProgram);
+  Sample spawned = Spawned(2, 11, 10, Origin::kSpawned);
+  starter.identity.pid_namespace = 8;
+  EXPECT_EQ(RolesOf({starter, spawned}), "process process");
+  starter.identity.pid_namespace = 7;
+  starter.process.start_time_seconds = 2000;
+  EXPECT_EQ(RolesOf({starter, spawned}), "process process");
+  starter.identity.pid_namespace = spawned.identity.pid_namespace = 0;
+  starter.process.start_time_seconds = 1000;
+  EXPECT_EQ(RolesOf({starter, spawned}), "process process") << "namespaces not known";
+}
+
 MetricFamily Gauge(double value) {
   MetricFamily family{"name", "help", prometheus::MetricType::Gauge, {}};
   family.metric.emplace_back().gauge.value = value;

@@ -46,6 +46,12 @@ TEST(Valid, RefusesReasonsThatDoNotExist) {
   EXPECT_FALSE(Valid(sample));
 }
 
+TEST(Valid, RefusesOriginsThatDoNotExist) {
+  Sample sample = HealthySample();
+  sample.identity.origin = Origin::kCount;
+  EXPECT_FALSE(Valid(sample));
+}
+
 TEST(Valid, RefusesTimesThatAreNone) {
   for (double time : {double{NAN}, double{INFINITY}, -1.0}) {
     Sample sample = HealthySample();
