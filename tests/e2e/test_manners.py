@@ -39,6 +39,15 @@ PROGRAMS = {
             os._exit(7)
         print(os.wait()[1], flush=True)
     """,
+    "os.fork again and again, serving": """
+        import os, time
+        time.sleep(1.3)
+        for _ in range(50):
+            if os.fork() == 0:
+                os._exit(0)
+            assert os.wait()[1] == 0
+        look("parent")
+    """,
     "fork and exec, posix_spawn, subprocess": """
         import os, subprocess, sys
         code = "import os; print(sorted(os.listdir('/proc/self/fd')))"

@@ -35,6 +35,17 @@ def test_shows_workers_of_another_user(service: Service) -> None:
     assert service.log_lines() == []
 
 
+def test_their_figures_are_true(service: Service) -> None:
+    """A process that changed its user can no longer read all of its own /proc."""
+    scrape = service.wait_complete()
+    pids = scrape.by_worker("process_pid")
+    for worker, ours in scrape.by_worker("process_resident_memory_bytes").items():
+        theirs = processes.resident_bytes(int(pids[worker]))
+        assert ours == pytest.approx(theirs, rel=0.1, abs=2 << 20)
+    rows = scrape.select("pymalloc_exporter_collector_up", collector="pymalloc")
+    assert [row.value for row in rows] == [1] * len(pids)
+
+
 def test_shows_them_after_the_leader_is_killed(service: Service) -> None:
     os.kill(worker_serves(service), signal.SIGKILL)
     assert seconds_until_answered(service) < 1
