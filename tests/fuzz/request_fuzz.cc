@@ -8,9 +8,10 @@ using namespace pymalloc_exporter;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<char> bytes(data, data + size);
   std::string_view text(bytes.data(), bytes.size());
-  HttpPath path = PathOf(text);
-  Check(path == HttpPath::kOther ||
-        text.starts_with(kHttpPathNames[static_cast<int>(path)]));
+  Target target = TargetOf(text);
+  Check(target.worker >= kNoSlot && target.worker < kSlots);
+  QuestionKind kind;
+  QuestionOf(target.path, &kind);
   // A coding that is named decides, whatever stands behind it.
   bool accepted = AcceptsGzip(text);
   Check(AcceptsGzip("gzip," + std::string(text)));
