@@ -103,6 +103,16 @@ std::string Ratio(const Sample& sample) {
   return Format("%.2f", Number(ledger.resident_bytes) / Number(ledger.live_bytes));
 }
 
+// ", most of type TYPE" for a leak of a type that is known.
+std::string Leaking(const Sample& sample) {
+  for (uint32_t i = 0; i < sample.census.live_rows; ++i) {
+    const char* type = sample.census.live[i].type;
+    if (TypeHash(type) == sample.ledger.judgement.type_hash)
+      return std::string(", most of type ") + Escape(type);
+  }
+  return "";
+}
+
 // "healthy", or the verdict with what led to it, what helps and what that would give.
 std::string VerdictOf(const Sample& sample) {
   if (!HasFigures(sample, CollectorId::kLedger)) return "";
@@ -113,8 +123,9 @@ std::string VerdictOf(const Sample& sample) {
   if (judgement.verdict == Verdict::kHealthy) return name;
   return "<span class=verdict>" + name + "</span>: " + Megabytes(judgement.bytes) + " (" +
          Format("%.0f %%", 100 * judgement.ratio) + ") of " +
-         kVerdictTexts[index].finding + ". Remedy: " + kVerdictTexts[index].remedy +
-         ". It would give back " + Megabytes(judgement.gain_bytes) + ".";
+         kVerdictTexts[index].finding + Leaking(sample) +
+         ". Remedy: " + kVerdictTexts[index].remedy + ". It would give back " +
+         Megabytes(judgement.gain_bytes) + ".";
 }
 
 std::string Row(const LiveSample& live, double now) {

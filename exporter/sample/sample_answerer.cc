@@ -26,6 +26,26 @@ void Write(const PymallocSample& pymalloc, JsonText& text) {
   text.Row("overhead_bytes", pymalloc.overhead_bytes).End('}');
 }
 
+void Write(const LedgerSample& sample, JsonText& text) {
+  const Ledger& ledger = sample.ledger;
+  text.Key("ledger").Begin('{');
+  for (int i = 0; i < kLedgerComponents; ++i) {
+    text.Row(kLedgerComponentNames[i], ledger.components[static_cast<size_t>(i)]);
+  }
+  text.Row("resident_bytes", ledger.resident_bytes);
+  text.Row("live_bytes", ledger.live_bytes).End('}');
+  const Judgement& judgement = sample.judgement;
+  auto index = static_cast<int>(judgement.verdict);
+  text.Key("verdict").Begin('{').Key("name").String(kVerdictNames[index]);
+  text.Row("bytes", judgement.bytes).Row("ratio", judgement.ratio);
+  text.Row("threshold_bytes", judgement.threshold_bytes);
+  text.Row("threshold_ratio", judgement.threshold_ratio);
+  text.Row("window_seconds", judgement.window_seconds);
+  text.Row("gain_bytes", judgement.gain_bytes);
+  text.Key("finding").String(kVerdictTexts[index].finding);
+  text.Key("remedy").String(kVerdictTexts[index].remedy).End('}');
+}
+
 void WriteCollectors(const Sample& sample, JsonText& text) {
   text.Key("collectors").Begin('{');
   for (int i = 0; i < kCollectorCount; ++i) {
@@ -47,6 +67,9 @@ ReplyStatus SampleAnswerer::Answer(const Inquiry& inquiry, Pace&,
   text.Row("timestamp_seconds", sample.timestamp_seconds);
   Write(sample.process, text);
   Write(sample.pymalloc, text);
+  if (sample.status(CollectorId::kLedger).timestamp_seconds > 0) {
+    Write(sample.ledger, text);
+  }
   WriteCollectors(sample, text);
   text.End('}');
   return ReplyStatus::kDone;
