@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import census, cost
+from . import census, cost, heap
 from .frame import board
 from .panels import BYTES, COUNT, SHARE, bars, graph, heat_map
 from .queries import WORKER, arena_states, process, query
@@ -191,6 +191,7 @@ def dashboard():
             ("Arenas", arenas),
             ("Size classes (needs --detail full)", size_classes),
             ("Free lists", free_lists),
+            ("C heap: objects over 512 bytes, and native code", heap.panels),
             ("Types", census.panels),
             ("The process", system),
             ("What the exporter costs", cost.panels),
