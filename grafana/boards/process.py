@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import census, cost, heap
+from . import census, cost, heap, ledger
 from .frame import board
 from .panels import BYTES, COUNT, SHARE, bars, graph, heat_map
 from .queries import WORKER, arena_states, process, query
@@ -188,6 +188,7 @@ def dashboard():
         "The memory of the chosen processes from the inside; sums where several are chosen.",
         "1h",
         [
+            ("Resident memory", lambda: [ledger.components()]),
             ("Arenas", arenas),
             ("Size classes (needs --detail full)", size_classes),
             ("Free lists", free_lists),
