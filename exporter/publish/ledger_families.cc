@@ -23,7 +23,9 @@ void AddVerdict(const Judgement& judgement, FamilyBuilder& builder) {
                 {{"verdict", kVerdictNames[i]}});
   }
   builder.Add(Metric::kVerdictBytes, Number(judgement.bytes));
-  builder.Add(Metric::kVerdictRatio, judgement.ratio);
+  if (builder.Shows(Metric::kVerdictRatio)) {
+    builder.Add(Metric::kVerdictRatio, judgement.ratio);
+  }
   builder.Add(Metric::kVerdictGain, Number(judgement.gain_bytes));
 }
 

@@ -32,7 +32,8 @@ void AddChunks(const MallocSample& heap, FamilyBuilder& builder) {
               {{"state", "in_use"}});
   builder.Add(Metric::kMallocChunks, Number(heap.free.chunks), {{"state", "free"}});
   builder.Add(Metric::kMallocLargestFree, Number(heap.largest_free_chunk_bytes));
-  for (int band = 0; band < kFreeChunkBands; ++band) {
+  bool by_size = builder.Shows(Metric::kMallocFreeBySize);
+  for (int band = 0; by_size && band < kFreeChunkBands; ++band) {
     builder.Add(Metric::kMallocFreeBySize, Number(heap.free_bytes_by_size[band]),
                 {{"size", BandName(band)}});
   }

@@ -120,7 +120,8 @@ const MetricDefinition kMetricTable[kMetricCount] = {
      "Size of the largest free chunk."},
     {Metric::kMallocFreeBySize, "malloc_free_bytes_by_size", kGauge,
      "Bytes of free chunks by the size of their chunk: below the one given and not below "
-     "the one before."},
+     "the one before.",
+     Shown::kOfWorkerFullDetail},
     {Metric::kMemoryBytes, "python_memory_bytes", kGauge,
      "Resident memory by what it is; adds up to RSS at the moment of the pass. Negative: "
      "more was found than the kernel counts."},
@@ -137,7 +138,7 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kVerdictBytes, "python_memory_verdict_bytes", kGauge,
      "The bytes that led to the verdict; 0 for healthy."},
     {Metric::kVerdictRatio, "python_memory_verdict_ratio", kGauge,
-     "The share that led to the verdict; 0 for healthy."},
+     "The share that led to the verdict; 0 for healthy.", Shown::kOfWorkerFullDetail},
     {Metric::kVerdictGain, "python_memory_verdict_gain_bytes", kGauge,
      "What the verdict's remedy would give back."},
     {Metric::kLiveObjects, "python_live_objects", kGauge,
