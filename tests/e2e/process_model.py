@@ -104,7 +104,7 @@ class Run:
         return self._wait(look, f"these roles: {dict(self.model.roles)}")
 
     def _wait(self, look: Callable, what: str) -> object:
-        return wait_until(look, what, 40, explain=self._explain)
+        return wait_until(look, what, 120, explain=self._explain)
 
     def _explain(self) -> str:
         scrape = self.server.try_scrape() if self.exporter else None
