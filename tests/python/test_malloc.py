@@ -185,3 +185,17 @@ heaps.FillInThreads(2, 30_000, 500, 30_000, 2)
 trim(100_000_000)
 """
     run(TRIM + code, heaps)
+
+
+def test_free_chunks_are_not_taken_for_the_top(heaps):
+    """Regression: a free chunk that ended with a page made it down (oracle_mismatch)."""
+    code = PROLOGUE + "print('good')"
+    for bytes_ in range(0, 9000, 300):  # the heap lies elsewhere each time
+        done = subprocess.run(
+            [sys.executable, "-c", code, heaps],
+            env=environment(PACKAGE.parent, MOVES_THE_HEAP="x" * bytes_),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.stdout, done.stderr) == ("good\n", ""), bytes_

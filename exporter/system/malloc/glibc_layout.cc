@@ -47,13 +47,19 @@ class ArenaSearch {
   ArenaSearch(const ModuleData& libc, uint64_t heap_bytes)
       : libc_(libc), heap_bytes_(heap_bytes) {}
 
-  // How many places hold; the last is in `layout`.
+  // How many places hold; the last is in `layout`. Bins hold free chunks, of which one
+  // may end with a page as a top does: a place whose chunk is the last before memory that
+  // is not there outdoes those.
   int Run(GlibcLayout* layout) {
-    int found = 0;
+    int found = 0, at_end = 0;
     ForEachWord(libc_, [&](uintptr_t at) {
-      if (IsTop(WordAt(at)) && HasFieldsBehind(at, layout)) ++found;
+      GlibcLayout candidate;
+      if (!IsTop(WordAt(at)) || !HasFieldsBehind(at, &candidate)) return;
+      bool last = IsLast(WordAt(at));
+      ++(last ? at_end : found);
+      if (last || at_end == 0) *layout = candidate;
     });
-    return found;
+    return at_end > 0 ? at_end : found;
   }
 
  private:
@@ -66,6 +72,13 @@ class ArenaSearch {
     return (header.word & kChunkFlags) == kPreviousInUse &&
            header.bytes() >= kLeastChunkBytes &&
            (chunk + header.bytes()) % kPageBytes == 0;
+  }
+
+  // REQUIRES: IsTop(chunk).
+  bool IsLast(uintptr_t chunk) const {
+    ChunkHeader header, beyond;
+    return safe_.Read(chunk, &header, sizeof header) &&
+           !safe_.Read(chunk + header.bytes(), &beyond, sizeof beyond);
   }
 
   // `at`: where the top stands. The arenas are a ring through the main one: the next is
