@@ -19,7 +19,9 @@ del kept[::3]
 both = _native.compare()
 time.sleep(1.5)
 both = _native.compare()
-time.sleep(2.5)
+print("at rest", flush=True)
+both = _native.compare()
+time.sleep(3)
 print(json.dumps(_native.compare()["ours"]), flush=True)
 sys.stdin.readline()
 """
@@ -43,7 +45,8 @@ foreign = Allocator(1, ctypes.cast(libc.calloc, ctypes.c_void_p), current.free)
 
 def test_metrics_equal_the_interpreter_at_rest(free_port):
     with Program(AT_REST, free_port) as program:
-        time.sleep(2.8)  # in the last of its sleeps
+        assert program.process.stdout.readline() == "at rest\n"
+        time.sleep(1)  # in the last of its sleeps
         rows = program.scrape()
         ours = json.loads(program.process.stdout.readline())
     assert_equal(rows, ours)
@@ -70,7 +73,8 @@ def test_debug_build_proves_the_extension_of_the_release_too(free_port, tmp_path
     shutil.copy(PACKAGE / OTHER_ABIS[0], bootstrap.parent)
     command = ["/usr/bin/env", f"PYTHONPATH={bootstrap}", sys.executable, "-c", AT_REST]
     with Program("", free_port, command) as program:
-        time.sleep(2.8)  # in the last of its sleeps
+        assert program.process.stdout.readline() == "at rest\n"
+        time.sleep(1)  # in the last of its sleeps
         rows = program.scrape()
         assert [program.reason(name) for name in ("process", "pymalloc", "gc")] == [None] * 3
         assert_equal(rows, json.loads(program.process.stdout.readline()))
