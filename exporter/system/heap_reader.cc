@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "exporter/system/filters.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -32,6 +34,7 @@ bool HeapReader::Open() {
   // Beyond the limit a write would be a signal, too.
   rlimit limit{};
   bool allowed = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur >= kBufferBytes;
+  allowed = allowed && Survives(UnusualCall::kMemfdCreate);
   if (allowed) file_ = memfd_create("pymalloc_exporter", MFD_CLOEXEC);
   if (file_ >= 0 && ftruncate(file_, kBufferBytes) == 0) {
     void* mapped =

@@ -40,6 +40,8 @@ def false_region() -> int:
 
 
 def welcome(link: socket.socket, region: int) -> None:
-    message = struct.pack("=QIIQQQQQq", MESSAGE_MAGIC, layout_version(), WELCOME, 1, 1, 0, 0, 0, -1)
+    # As struct Message in exporter/region/rendezvous.h; 4 bytes of padding at its end.
+    head = (MESSAGE_MAGIC, layout_version(), WELCOME, 1, 1, 0, 0, 0, -1)
+    message = struct.pack("=QIIQQQQQqQqI4x", *head, 0, 0, 0)
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [region]))
     link.sendmsg([message], [rights])
