@@ -53,15 +53,15 @@ test-python: venvs ## pytest under every interpreter found
 test-e2e: venvs ## real servers, real Prometheus
 	@$(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON) servers tests/requirements-servers.txt >/dev/null
 	@echo "== pytest tests/e2e with $(PYTHON)"
-	@$$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/e2e
+	@$(RUN)/run_pytest e2e $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) tests/e2e
 
 test-grafana: build ## dashboards and rules: their schema, promtool, every query against a real service
 	@echo "== pytest tests/grafana with $(PYTHON)"
-	@$$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/grafana
+	@$(RUN)/run_pytest grafana $$($(RUN)/make_grafana_venv $(BUILD) $(PACKAGE) $(PYTHON)) tests/grafana
 
 test-faults-short: venvs
 	@echo "== pytest tests/faults, short, with $(PYTHON)"
-	@$$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q tests/faults
+	@$(RUN)/run_pytest faults $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) tests/faults
 
 test-faults: venvs ## kills, storms, refusals by the thousand (about an hour; FAULT=name: only those)
 	@FAULTS=long $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) -m pytest -q -rA \
