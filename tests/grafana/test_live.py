@@ -14,8 +14,12 @@ from live import Live, answer, wait_until
 from sources import Query
 
 BOARDS = sources.boards()
-# Look like metrics and are the package's name and a function's.
-NO_METRICS = {"pymalloc_exporter", "malloc_trim"}
+# Look like metrics and are the package's name, a function's, a component of the ledger,
+# verdicts.
+NO_METRICS = {
+    *("pymalloc_exporter", "malloc_trim", "malloc_mappings"),
+    *("malloc_retention", "pymalloc_fragmentation"),
+}
 CAPACITY = "python-memory-capacity"
 QUERIES = [
     pytest.param(name, query, id=f"{name.rsplit('-', 1)[1]}: {query.where}")
