@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "exporter/system/filters.h"
 #include "exporter/system/page_map.h"
 
 namespace pymalloc_exporter {
@@ -41,7 +42,12 @@ Residency::~Residency() {
 
 void Residency::Read(uintptr_t address, int pages, PageState* states) {
   address &= ~(kPageBytes - 1);
-  if (!ReadPageMap(address, pages, states)) AskKernel(address, pages, states);
+  if (ReadPageMap(address, pages, states)) return;
+  if (Survives(UnusualCall::kMincore)) {
+    AskKernel(address, pages, states);
+  } else {
+    std::fill_n(states, pages, PageState::kAbsent);
+  }
 }
 
 bool Residency::ReadPageMap(uintptr_t address, int pages, PageState* states) const {
