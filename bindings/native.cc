@@ -259,15 +259,10 @@ py::dict ToDict(const MallocSample& ours) {
   return rows;
 }
 
-class NoPace final : public Pace {
- public:
-  bool Rest() noexcept override { return true; }
-};
-
 py::dict CompareMalloc() {
   static MallocCollector& collector = *new MallocCollector;
   if (collector.state() == Reason::kStarting) collector.Install();
-  NoPace pace;
+  NoRest pace;
   MallocSample ours;
   MallocOracle oracle{};
   Reason reason = collector.Read(&ours, pace);

@@ -38,11 +38,6 @@ bool HasDebugLayer() {
   return has;
 }
 
-class NoRest final : public Pace {
- public:
-  bool Rest() noexcept override { return true; }
-};
-
 // The objects of the proof: of each layout one.
 std::vector<PyObject*> MakeObjects(PyObject* module_key) {
   auto* type = reinterpret_cast<PyObject*>(&PyType_Type);

@@ -310,9 +310,7 @@ bool ReadBoth(std::string* oracle_text, PymallocSample* ours) {
 }
 
 Reason TakeCensusNow(Census& census, CensusSample* out) {
-  class NoRest final : public Pace {
-    bool Rest() noexcept override { return true; }
-  } pace;
+  NoRest pace;
   Reason state = TheCensus().state();
   if (state != Reason::kNone) return state;
   if (!census.Open(TheCensus().facts(), Geometry())) return Reason::kOutOfMemory;

@@ -53,6 +53,12 @@ class Pace {
   virtual bool RestUntil(Nanoseconds) noexcept { return Rest(); }
 };
 
+// For whoever walks on a thread that has nothing else to do: at install, under the GIL.
+class NoRest final : public Pace {
+ public:
+  bool Rest() noexcept override { return true; }
+};
+
 class SlowCollector {
  public:
   virtual ~SlowCollector() = default;

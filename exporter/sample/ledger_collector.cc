@@ -5,12 +5,12 @@
 #include <algorithm>
 
 #include "exporter/system/clock.h"
+#include "exporter/system/page_map.h"
 
 namespace pymalloc_exporter {
 namespace {
 
 constexpr int kBandsMostlyFree = 5;  // arenas of which less than half is live
-constexpr uint64_t kPage = 4096;
 
 bool Has(const Sample& sample, CollectorId id) {
   return sample.status(id).timestamp_seconds > 0;
@@ -118,7 +118,7 @@ void LedgerCollector::BecomeChild() noexcept {
     if (!ParseNumber(statm, &count)) return;
     statm.remove_prefix(std::min(statm.find(' ', 1), statm.size()));
   }
-  if (pages[1] > pages[2]) inherited_bytes_ = (pages[1] - pages[2]) * kPage;
+  if (pages[1] > pages[2]) inherited_bytes_ = (pages[1] - pages[2]) * kPageBytes;
 }
 
 }  // namespace pymalloc_exporter

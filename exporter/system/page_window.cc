@@ -36,7 +36,7 @@ uint8_t StateOf(uint64_t entry) {
 }
 
 bool ReadCore(uintptr_t address, int count, uint8_t* states) {
-  auto bytes = static_cast<size_t>(count) * kSmallPageBytes;
+  auto bytes = static_cast<size_t>(count) * kPageBytes;
   if (!Survives(UnusualCall::kMincore)) return false;
   if (mincore(reinterpret_cast<void*>(address), bytes, states) != 0) return false;
   for (int i = 0; i < count; ++i) states[i] = states[i] & 1 ? kPageAnonymous : 0;
@@ -79,7 +79,7 @@ bool PageWindows::Read(uintptr_t address, int count, uint8_t* states) {
 bool PageWindows::ReadPageMap(uintptr_t address, int count, uint8_t* states) const {
   uint64_t entries[kPagesOfWindow];
   size_t bytes = static_cast<size_t>(count) * sizeof *entries;
-  auto offset = static_cast<off_t>(address / kSmallPageBytes * sizeof *entries);
+  auto offset = static_cast<off_t>(address / kPageBytes * sizeof *entries);
   if (pread(fd_, entries, bytes, offset) != static_cast<ssize_t>(bytes)) return false;
   for (int i = 0; i < count; ++i) states[i] = StateOf(entries[i]);
   return true;
@@ -90,7 +90,7 @@ void PageWindows::Scan(uintptr_t address, int count, uint8_t* states) {
   ScanRequest request{};
   request.size = sizeof request;
   request.start = address;
-  request.end = address + static_cast<uint64_t>(count) * kSmallPageBytes;
+  request.end = address + static_cast<uint64_t>(count) * kPageBytes;
   request.regions = reinterpret_cast<uint64_t>(regions);
   request.region_count = kScanRegions;
   request.any_of = request.returned = kScanZero | kScanHuge;
@@ -101,8 +101,8 @@ void PageWindows::Scan(uintptr_t address, int count, uint8_t* states) {
       return;
     }
     for (int i = 0; i < found; ++i) {
-      uint64_t first = (regions[i].start - address) / kSmallPageBytes;
-      uint64_t end = (regions[i].end - address) / kSmallPageBytes;
+      uint64_t first = (regions[i].start - address) / kPageBytes;
+      uint64_t end = (regions[i].end - address) / kPageBytes;
       for (uint64_t page = first; page < end && page < static_cast<uint64_t>(count);
            ++page) {
         states[page] |= StateOfCategories(regions[i].categories);

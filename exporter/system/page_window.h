@@ -11,11 +11,12 @@
 
 #include <cstdint>
 
+#include "exporter/system/page_map.h"
+
 namespace pymalloc_exporter {
 
-inline constexpr uint64_t kSmallPageBytes = 4096;
 inline constexpr int kPagesOfWindow = 512;  // 2 MiB of addresses: a huge page
-inline constexpr uint64_t kWindowBytes = kPagesOfWindow * kSmallPageBytes;
+inline constexpr uint64_t kWindowBytes = kPagesOfWindow * kPageBytes;
 
 // Bits of a page's state.
 inline constexpr uint8_t kPageAnonymous = 1;  // present, and no file's

@@ -79,7 +79,7 @@ class ResidencyCollector::Pass {
   }
 
   void AddWindow(uintptr_t start, uintptr_t end, MemoryOwner owner) {
-    int count = static_cast<int>((end - start) / kSmallPageBytes);
+    int count = static_cast<int>((end - start) / kPageBytes);
     // Gone since the line was read: nothing of it is resident.
     if (!windows_.Read(start, count, states_)) return;
     if (std::all_of(states_, states_ + count, [](uint8_t state) { return state == 0; })) {
@@ -90,8 +90,8 @@ class ResidencyCollector::Pass {
       MemoryOwner part = owner == MemoryOwner::kOther || owner == MemoryOwner::kData
                              ? OwnerOfPart(at, &stop, owner)
                              : owner;
-      Count(states_ + (at - start) / kSmallPageBytes,
-            states_ + (stop - start) / kSmallPageBytes, part);
+      Count(states_ + (at - start) / kPageBytes, states_ + (stop - start) / kPageBytes,
+            part);
       at = stop;
     }
   }
@@ -115,11 +115,11 @@ class ResidencyCollector::Pass {
   void Count(const uint8_t* state, const uint8_t* end, MemoryOwner owner) {
     ResidencyFigure& figure = found_.owners[static_cast<int>(owner)];
     for (; state < end; ++state) {
-      if (*state & kPageSwapped) figure.swapped_bytes += kSmallPageBytes;
+      if (*state & kPageSwapped) figure.swapped_bytes += kPageBytes;
       if (!(*state & kPageAnonymous) || (*state & kPageZero)) continue;
-      figure.resident_bytes += kSmallPageBytes;
-      if (*state & kPageExclusive) figure.exclusive_bytes += kSmallPageBytes;
-      if (*state & kPageHuge) found_.huge_bytes += kSmallPageBytes;
+      figure.resident_bytes += kPageBytes;
+      if (*state & kPageExclusive) figure.exclusive_bytes += kPageBytes;
+      if (*state & kPageHuge) found_.huge_bytes += kPageBytes;
     }
   }
 

@@ -29,7 +29,7 @@ class Memory {
   char* start() const { return start_; }
   uintptr_t address() const { return reinterpret_cast<uintptr_t>(start_); }
   void Touch(uint64_t from, uint64_t bytes) {
-    for (uint64_t at = from; at < from + bytes; at += kSmallPageBytes) start_[at] = 1;
+    for (uint64_t at = from; at < from + bytes; at += kPageBytes) start_[at] = 1;
   }
 
  private:
@@ -38,9 +38,9 @@ class Memory {
 };
 
 TEST(PageWindows, TellsWrittenFromUntouchedAndFromTheZeroPage) {
-  Memory memory(8 * kSmallPageBytes);
-  memory.Touch(0, 2 * kSmallPageBytes);
-  volatile char read = memory.start()[3 * kSmallPageBytes];
+  Memory memory(8 * kPageBytes);
+  memory.Touch(0, 2 * kPageBytes);
+  volatile char read = memory.start()[3 * kPageBytes];
   (void)read;
   PageWindows windows;
   windows.Open();
@@ -84,8 +84,8 @@ TEST(PageWindows, TellsHugePages) {
 }
 
 TEST(PageWindows, AsksMincoreWhereThePageMapIsForbidden) {
-  Memory memory(8 * kSmallPageBytes);
-  memory.Touch(kSmallPageBytes, kSmallPageBytes);
+  Memory memory(8 * kPageBytes);
+  memory.Touch(kPageBytes, kPageBytes);
   PageWindows windows;
   windows.Open("/nowhere");
   EXPECT_FALSE(windows.has_page_map());
@@ -180,7 +180,7 @@ TEST(ResidencyCollector, FindsTheStacksOfOtherThreads) {
     auto dive = [&] {
       deep = std::thread([&] {
         volatile char frame[4 * kMegabyte];
-        for (size_t at = 0; at < sizeof frame; at += kSmallPageBytes) frame[at] = 1;
+        for (size_t at = 0; at < sizeof frame; at += kPageBytes) frame[at] = 1;
         phase = 1;
         while (phase != 2) std::this_thread::yield();
       });
@@ -225,7 +225,7 @@ TEST(ResidencyCollector, TellsSharedFromExclusive) {
       return CollectWith(arenas, "/proc/self/pagemap").total().exclusive_bytes;
     };
     auto before = static_cast<int64_t>(exclusive());
-    for (int64_t at = 0; at < kSome; at += kSmallPageBytes) memory.start()[at] = 2;
+    for (int64_t at = 0; at < kSome; at += kPageBytes) memory.start()[at] = 2;
     int64_t gained = static_cast<int64_t>(exclusive()) - before;
     bool right = before < kSome && std::abs(gained - kSome) < 2 * kLittle;
     _exit(right ? 0 : 1);

@@ -16,11 +16,6 @@ namespace {
 // A larger heap is not walked at install: it would cost the start more than that.
 constexpr uint64_t kMostAtInstall = uint64_t{64} << 20;
 
-class NoPace final : public Pace {
- public:
-  bool Rest() noexcept override { return true; }
-};
-
 // All that a walk needs, in memory of its own for as long as it takes.
 struct WalkState {
   WalkState(const GlibcLayout& layout, Pace& pace,
@@ -122,7 +117,7 @@ Reason MallocCollector::Prove() {
 
 // Nothing allocates between the two readings, unless another thread does.
 Reason MallocCollector::CompareWithOracle() {
-  NoPace pace;
+  NoRest pace;
   for (int i = 0; i < 3; ++i) {
     MallocOracle oracle;
     if (!AskMalloc(&oracle)) return Reason::kNoOracle;
