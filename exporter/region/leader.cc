@@ -138,7 +138,7 @@ void Leader::Hear(Connection& connection, Nanoseconds now) {
   // Nobody has a descriptor to give to the leader.
   if (descriptor >= 0) close(descriptor);
   if (received == Received::kNothing) return;
-  if (received == Received::kClosed || !Answer(connection, message, now))
+  if (received != Received::kMessage || !Answer(connection, message, now))
     Drop(connection, now);
 }
 

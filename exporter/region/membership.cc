@@ -31,6 +31,10 @@ constexpr Nanoseconds kLongestPause = 20 * kMillisecond;
 constexpr Nanoseconds kShortestBackOff = kSecond;
 constexpr Nanoseconds kLongestBackOff = 10 * kSecond;
 
+// A leader that ends, or has no room, hangs up in place of a welcome; one that does it so
+// often in a row does not want this process.
+constexpr int kMostHangUps = 25;
+
 }  // namespace
 
 void Membership::Configure(const MembershipName& name, uint64_t nonce, Nanoseconds born) {
@@ -181,7 +185,7 @@ bool Membership::TryToLead(Nanoseconds now) {
   leader_.Begin(listener, region(), descriptor_, nonce_);
   state_ = State::kLeading;
   trouble_ = Reason::kNone;
-  back_off_ = 0;
+  back_off_ = hang_ups_ = 0;
   // What has been claimed already is looked through at once.
   leader_.Handle(nullptr, 0, now);
   return true;
@@ -195,7 +199,8 @@ void Membership::Hear(Nanoseconds now) {
   bool welcome_before = state_ == State::kMember;
   if (received == Received::kMessage && Answer(message, descriptor, now)) return;
   Hang();
-  if (received == Received::kClosed && (welcome_before || leader_trusted_)) {
+  bool ended = received == Received::kClosed && leader_trusted_;
+  if (ended && (welcome_before || ++hang_ups_ < kMostHangUps)) {
     LoseLeader(now);
   } else {
     StandApart(leader_trusted_ ? Reason::kRefused : Reason::kNameTaken, now);
@@ -241,7 +246,7 @@ bool Membership::AnswerWelcome(const Message& message, int descriptor) {
   HoldDescriptor(descriptor);
   state_ = State::kMember;
   trouble_ = Reason::kNone;
-  back_off_ = 0;
+  back_off_ = hang_ups_ = 0;
   // Another region has another holder's slot, or none, under this number.
   if (region().Owner(slot_) != nonce_) slot_ = kNoSlot;
   TellSlot();

@@ -124,6 +124,7 @@ class Membership {
   bool alone_before_ = false;  // led without members when it last closed
   Reason trouble_ = Reason::kNone;
   pid_t holder_pid_ = 0;
+  int hang_ups_ = 0;  // in a row, in place of a welcome
 
   int connection_ = -1;  // to the leader
   uint64_t challenge_[2] = {};

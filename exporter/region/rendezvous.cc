@@ -165,9 +165,10 @@ Received Receive(int fd, Message* message, int* descriptor) {
     return errno == EAGAIN || errno == EINTR ? Received::kNothing : Received::kClosed;
   *descriptor = TakeDescriptor(&header);
   if (Sound(*message, bytes, header.msg_flags)) return Received::kMessage;
+  // The end of the connection is a message of no bytes.
   if (*descriptor >= 0) close(*descriptor);
   *descriptor = -1;
-  return Received::kClosed;
+  return bytes == 0 ? Received::kClosed : Received::kNonsense;
 }
 
 }  // namespace pymalloc_exporter

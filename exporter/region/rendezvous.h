@@ -81,9 +81,9 @@ bool SameUser(const Peer& peer);
 // once.
 bool Send(int fd, const Message& message, int descriptor);
 
-enum class Received { kMessage, kNothing, kClosed };
+enum class Received { kMessage, kNothing, kNonsense, kClosed };
 // Takes one message and, if one came with it, a descriptor (else -1), which is then the
-// caller's. A message of another size, magic or version counts as kClosed.
+// caller's. A message of another size, magic or version is kNonsense.
 Received Receive(int fd, Message* message, int* descriptor);
 
 }  // namespace pymalloc_exporter

@@ -9,8 +9,28 @@ namespace {
 // Version 1 writes "no limit" as the largest multiple of a page.
 constexpr uint64_t kVersion1Unlimited = uint64_t{1} << 62;
 
-bool CopyPath(std::string_view path, const char* prefix, CgroupFolder* out) {
-  int length = snprintf(out->path, sizeof out->path, "%s%.*s", prefix,
+// Where the memory controller is mounted, below the folder of control groups.
+constexpr const char* kMount1 = "/memory";
+constexpr const char* kMount2 = "";
+constexpr const char* kMount2Beside1 = "/unified";
+
+// What stands between two separators of /proc/self/cgroup, from `*at` on, which moves on.
+std::string_view Field(std::string_view text, size_t* at, char separator) {
+  std::string_view field = text.substr(*at, text.find(separator, *at) - *at);
+  *at += field.size() + 1;
+  return field;
+}
+
+bool HasMemory(std::string_view controllers) {
+  for (size_t at = 0; at < controllers.size();) {
+    if (Field(controllers, &at, ',') == "memory") return true;
+  }
+  return false;
+}
+
+bool CopyPath(std::string_view path, CgroupFolder* out) {
+  if (path == "/") path = "";
+  int length = snprintf(out->path, sizeof out->path, "%.*s",
                         static_cast<int>(path.size()), path.data());
   return length >= 0 && length < static_cast<int>(sizeof out->path);
 }
@@ -18,26 +38,24 @@ bool CopyPath(std::string_view path, const char* prefix, CgroupFolder* out) {
 // Reads the files of one folder.
 class Folder {
  public:
-  Folder(const char* mount, const char* path) {
-    snprintf(path_, sizeof path_, "%s%s", mount, path);
+  Folder(const char* root, const char* mount, const char* path) {
+    snprintf(path_, sizeof path_, "%s%s%s", root, mount, path);
   }
 
   std::string_view Text(const char* file) {
     return ReadFile(path_, file, buffer_, sizeof buffer_);
   }
-  // "max" is no number and leaves the row absent.
-  void Number(const char* file, uint64_t* value) { ParseOr(Text(file), value); }
-  void Row(const char* file, std::string_view key, uint64_t* value) {
+  // "max" is no number.
+  uint64_t Number(const char* file) {
     uint64_t found;
-    if (FindNumber(Text(file), key, &found)) *value = found;
+    return ParseNumber(Text(file), &found) ? found : kCgroupAbsent;
+  }
+  uint64_t Row(const char* file, std::string_view key) {
+    uint64_t found;
+    return FindNumber(Text(file), key, &found) ? found : kCgroupAbsent;
   }
 
  private:
-  static void ParseOr(std::string_view text, uint64_t* value) {
-    uint64_t found;
-    if (ParseNumber(text, &found)) *value = found;
-  }
-
   char path_[512];
   char buffer_[8192];
 };
@@ -51,39 +69,79 @@ void ReadPressure(std::string_view text, CgroupSample* out) {
   }
 }
 
-void ReadVersion2(Folder& folder, CgroupSample* out) {
-  folder.Number("memory.current", &out->usage_bytes);
-  folder.Number("memory.max", &out->limit_bytes);
-  folder.Number("memory.high", &out->high_bytes);
-  folder.Row("memory.stat", "inactive_file ", &out->inactive_file_bytes);
-  folder.Row("memory.events", "oom_kill ", &out->oom_kills);
+// What each version calls a figure.
+struct Names {
+  const char* usage;
+  const char* limit;
+  const char* inactive_file;
+  const char* oom_kills;
+};
+constexpr Names kVersion1 = {"memory.usage_in_bytes", "memory.limit_in_bytes",
+                             "total_inactive_file ", "memory.oom_control"};
+constexpr Names kVersion2 = {"memory.current", "memory.max", "inactive_file ",
+                             "memory.events"};
+
+// What the group's own processes met with.
+void ReadEvents(Folder& folder, const Names& names, CgroupSample* out) {
+  out->high_bytes = folder.Number("memory.high");
+  out->oom_kills = folder.Row(names.oom_kills, "oom_kill ");
   ReadPressure(folder.Text("memory.pressure"), out);
 }
 
-void ReadVersion1(Folder& folder, CgroupSample* out) {
-  folder.Number("memory.usage_in_bytes", &out->usage_bytes);
-  folder.Number("memory.limit_in_bytes", &out->limit_bytes);
+// True if the folder is a group with figures.
+bool ReadGroup(Folder& folder, const Names& names, CgroupSample* out) {
+  out->usage_bytes = folder.Number(names.usage);
+  out->limit_bytes = folder.Number(names.limit);
   if (out->limit_bytes > kVersion1Unlimited) out->limit_bytes = kCgroupAbsent;
-  folder.Row("memory.stat", "total_inactive_file ", &out->inactive_file_bytes);
-  folder.Row("memory.oom_control", "oom_kill ", &out->oom_kills);
+  return out->usage_bytes != kCgroupAbsent;
+}
+
+// From the group itself outwards. The first that is there is taken for its own: what
+// /proc says may be a path of the host's, of which a container sees but the end.
+bool ReadGroups(const KernelPaths& paths, const char* mount, CgroupFolder folder,
+                CgroupSample* out) {
+  const Names& names = folder.version1 ? kVersion1 : kVersion2;
+  CgroupFolder tightest = folder;
+  bool found = false;
+  for (char* end = folder.path + strlen(folder.path); end != nullptr;
+       end = strrchr(folder.path, '/')) {
+    *end = '\0';
+    Folder files(paths.cgroup, mount, folder.path);
+    CgroupSample group;
+    if (!ReadGroup(files, names, &group)) continue;
+    if (!found) ReadEvents(files, names, out);
+    // An absent limit is the largest number.
+    if (found && group.limit_bytes >= out->limit_bytes) continue;
+    found = true;
+    out->usage_bytes = group.usage_bytes;
+    out->limit_bytes = group.limit_bytes;
+    tightest = folder;
+  }
+  if (!found) return false;
+  // Once: the kernel adds it up for all groups inside.
+  Folder files(paths.cgroup, mount, tightest.path);
+  out->inactive_file_bytes = files.Row("memory.stat", names.inactive_file);
+  return true;
 }
 
 }  // namespace
 
 bool ParseCgroupFolder(std::string_view text, CgroupFolder* out) {
-  constexpr std::string_view kMemory = ":memory:";
   std::string_view unified;
   for (size_t at = 0; at < text.size();) {
-    std::string_view line = text.substr(at, text.find('\n', at) - at);
-    at += line.size() + 1;
-    if (size_t controller = line.find(kMemory); controller != line.npos) {
+    std::string_view line = Field(text, &at, '\n');
+    size_t in_line = 0;
+    std::string_view number = Field(line, &in_line, ':');
+    std::string_view controllers = Field(line, &in_line, ':');
+    std::string_view path = in_line < line.size() ? line.substr(in_line) : "";
+    if (HasMemory(controllers)) {
       out->version1 = true;
-      return CopyPath(line.substr(controller + kMemory.size()), "/memory", out);
+      return CopyPath(path, out);
     }
-    if (line.starts_with("0::")) unified = line.substr(3);
+    if (number == "0" && controllers.empty()) unified = path;
   }
   out->version1 = false;
-  return !unified.empty() && CopyPath(unified == "/" ? "" : unified, "", out);
+  return !unified.empty() && CopyPath(unified, out);
 }
 
 Reason CgroupCollector::Collect(Sample& sample, const StopFlag&) noexcept {
@@ -95,10 +153,11 @@ Reason CgroupCollector::Collect(Sample& sample, const StopFlag&) noexcept {
                          &folder)) {
     return Reason::kNotPresent;
   }
-  Folder files(paths_.cgroup, folder.path);
-  folder.version1 ? ReadVersion1(files, &sample.cgroup)
-                  : ReadVersion2(files, &sample.cgroup);
-  return sample.cgroup.usage_bytes == kCgroupAbsent ? Reason::kNotPresent : Reason::kNone;
+  bool found = folder.version1
+                   ? ReadGroups(paths_, kMount1, folder, &sample.cgroup)
+                   : ReadGroups(paths_, kMount2, folder, &sample.cgroup) ||
+                         ReadGroups(paths_, kMount2Beside1, folder, &sample.cgroup);
+  return found ? Reason::kNone : Reason::kNotPresent;
 }
 
 }  // namespace pymalloc_exporter

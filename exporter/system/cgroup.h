@@ -3,6 +3,10 @@
 // Sources: the kernel's cgroup-v2.rst (memory.current, .max, .high, .stat, .events,
 // .pressure) and cgroup-v1/memory.rst (usage_in_bytes, limit_in_bytes, oom_control).
 // A file that is not there leaves its row absent; no file at all is kNotPresent.
+//
+// A limit of a group around the process' own binds as well: usage, limit and inactive
+// file pages are those of the group on the way to the root that has the lowest limit, its
+// own where none has one. Kills, pressure and "high" are its own group's.
 
 #pragma once
 
@@ -13,8 +17,8 @@
 
 namespace pymalloc_exporter {
 
-// The folder of the memory controller below the cgroup mount, from /proc/self/cgroup:
-// "" and v2 for "0::/", "memory/docker/1f" and v1 for "5:memory:/docker/1f".
+// The group below the memory controller's mount, from /proc/self/cgroup: "" and v2 for
+// "0::/", "/docker/1f" and v1 for "5:memory:/docker/1f" or "5:cpu,memory:/docker/1f".
 struct CgroupFolder {
   char path[256];
   bool version1;

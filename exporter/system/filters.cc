@@ -13,6 +13,7 @@
 #include <atomic>
 
 #include "exporter/system/files.h"
+#include "exporter/system/page_window.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -70,6 +71,9 @@ void Make(UnusualCall call) {
       break;
     case UnusualCall::kRobustList:
       syscall(SYS_get_robust_list, 0, nullptr, nullptr);
+      break;
+    case UnusualCall::kPageMapScan:
+      syscall(SYS_ioctl, -1, kPageMapScan, nullptr);
       break;
     case UnusualCall::kCount:
       break;

@@ -27,6 +27,7 @@ enum class UnusualCall {
   kPidfdGetfd,
   kMincore,
   kRobustList,
+  kPageMapScan,
   kCount
 };
 

@@ -26,7 +26,7 @@ struct ScanRegion {
 constexpr uint64_t kScanZero = 1 << 5;
 constexpr uint64_t kScanHuge = 1 << 6;
 constexpr int kScanRegions = 64;
-const unsigned long kPageMapScan = _IOWR('f', 16, ScanRequest);
+static_assert(kPageMapScan == _IOWR('f', 16, ScanRequest));
 
 uint8_t StateOf(uint64_t entry) {
   if (entry & kMapSwapped) return kPageSwapped;
@@ -67,7 +67,10 @@ PageWindows::~PageWindows() {
   if (fd_ >= 0) close(fd_);
 }
 
-void PageWindows::Open(const char* path) { fd_ = open(path, O_RDONLY | O_CLOEXEC); }
+void PageWindows::Open(const char* path) {
+  fd_ = open(path, O_RDONLY | O_CLOEXEC);
+  scan_works_ = Survives(UnusualCall::kPageMapScan);
+}
 
 bool PageWindows::Read(uintptr_t address, int count, uint8_t* states) {
   if (!has_page_map()) return ReadCore(address, count, states);

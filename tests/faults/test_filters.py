@@ -11,8 +11,8 @@ from fleet import Fleet
 from processes import wait_until
 from scale import LONG
 
-# Numbers on x86-64. fcntl only with F_ADD_SEALS, unshare only of descriptors: the program
-# itself, or the tests, may want the rest.
+# Numbers on x86-64. fcntl only with F_ADD_SEALS and F_GET_SEALS, ioctl only with PAGEMAP_SCAN:
+# the program itself wants the rest.
 CALLS = {
     "close_range": ["436"],
     "unshare": ["272"],
@@ -24,6 +24,7 @@ CALLS = {
     "pidfd_getfd": ["438"],
     "mincore": ["27"],
     "get_robust_list": ["274"],
+    "pagemap_scan": [f"16/1={0xC0606610}"],
 }
 ALL = sorted({call for calls in CALLS.values() for call in calls})
 

@@ -85,16 +85,23 @@ def test_read_only_file_system(fleet: Callable[..., Fleet]) -> None:
     assert group.lines() == []
 
 
-MEMORY = Path("/sys/fs/cgroup/memory")
+# The root of the memory controller, and what it calls usage and limit: version 1, else 2.
+MOUNT = Path("/sys/fs/cgroup")
+VERSION_1 = (MOUNT / "memory").is_dir()
+MEMORY = MOUNT / "memory" if VERSION_1 else MOUNT
+USAGE, MAXIMUM = (
+    ("memory.usage_in_bytes", "memory.limit_in_bytes")
+    if VERSION_1
+    else ("memory.current", "memory.max")
+)
 LIMIT = 64 * 1024 * 1024
 
 # Fills its group to the brim, and says so.
 FULL = """
 import mmap, sys, time
-group, spare = sys.argv[1], 1_500_000
+usage, limit, spare = sys.argv[1], int(sys.argv[2]), 1_500_000
 def left():
-    used = int(open(group + "/memory.usage_in_bytes").read())
-    return int(open(group + "/memory.limit_in_bytes").read()) - used
+    return limit - int(open(usage).read())
 kept = []
 while left() > spare:
     kept.append(bytearray(200_000))
@@ -113,18 +120,26 @@ def memory_group() -> Iterator[Path]:
     try:
         folder.mkdir()
     except OSError:
-        pytest.skip("no memory controller of version 1 that can be written to")
-    (folder / "memory.limit_in_bytes").write_text(str(LIMIT))
+        pytest.skip("no control groups that can be written to")
+    if not (folder / MAXIMUM).exists():
+        folder.rmdir()
+        pytest.skip("no memory controller")
+    (folder / MAXIMUM).write_text(str(LIMIT))
     yield folder
-    wait_until(lambda: not (folder / "cgroup.procs").read_text(), "its last process")
-    folder.rmdir()
+    for one in (*folder.glob("inner"), folder):
+        wait_until(lambda one=one: not (one / "cgroup.procs").read_text(), "its last process")
+        one.rmdir()
 
 
 def test_control_group_at_its_limit(fleet: Callable[..., Fleet], memory_group: Path) -> None:
     """With the little that is left, and less than the region would take."""
     group = fleet()
-    enter = f'echo $$ >{memory_group}/cgroup.procs && exec "$@"'
-    process = group.start(FULL, str(memory_group), around=("sh", "-c", enter, "-"))
+    # The limit that binds is that of the group around it.
+    inner = memory_group / "inner"
+    inner.mkdir()
+    enter = f'echo $$ >{inner}/cgroup.procs && exec "$@"'
+    arguments = (str(memory_group / USAGE), str(LIMIT))
+    process = group.start(FULL, *arguments, around=("sh", "-c", enter, "-"))
     wait_until(lambda: "went on" in group.log(), "its own work", 60, explain=group.log)
     scrape = group.wait_for([process.pid])
     assert scrape.value("cgroup_memory_limit_bytes") == LIMIT

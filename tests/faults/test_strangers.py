@@ -17,14 +17,20 @@ STRANGERS = "4242"
 SECONDS = count(5, 120)
 
 
-def stranger(group: Fleet, program: str, as_user: str = STRANGERS) -> None:
-    group.start(program, str(group.port), str(os.getuid()), as_user, exporter=False)
+def stranger(group: Fleet, program: str, as_user: str = STRANGERS, manner: str = "") -> None:
+    more = [manner] if manner else []
+    group.start(program, str(group.port), str(os.getuid()), as_user, *more, exporter=False)
 
 
-@pytest.mark.parametrize("as_user", [STRANGERS, "0"])
-def test_a_false_region_is_not_taken(fleet: Callable[..., Fleet], as_user: str) -> None:
+@pytest.mark.parametrize(
+    ("as_user", "manner"),
+    [(STRANGERS, "false region"), ("0", "false region"), ("0", "wrong size"), ("0", "hangs up")],
+)
+def test_a_false_leader_is_not_followed(
+    fleet: Callable[..., Fleet], as_user: str, manner: str
+) -> None:
     group = fleet()
-    stranger(group, "squatter.py", as_user)
+    stranger(group, "squatter.py", as_user, manner)
     wait_until(lambda: "squatting" in group.log(), "the squatter", explain=group.log)
     process = group.start(SLEEPER)
     group.wait_for([process.pid])

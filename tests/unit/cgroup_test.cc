@@ -18,7 +18,17 @@ TEST(ParseCgroupFolder, KnowsBothVersions) {
   ASSERT_TRUE(
       ParseCgroupFolder("5:cpu,cpuacct:/a\n4:memory:/docker/1f\n0::/b\n", &folder));
   EXPECT_TRUE(folder.version1);
-  EXPECT_STREQ(folder.path, "/memory/docker/1f");
+  EXPECT_STREQ(folder.path, "/docker/1f");
+}
+
+TEST(ParseCgroupFolder, FindsMemoryAmongControllers) {
+  CgroupFolder folder;
+  ASSERT_TRUE(ParseCgroupFolder("0::/b\n5:cpu,memory,pids:/a\n", &folder));
+  EXPECT_TRUE(folder.version1);
+  EXPECT_STREQ(folder.path, "/a");
+  ASSERT_TRUE(ParseCgroupFolder("3:memoryless:/x\n1:name=systemd:/y\n0::/\n", &folder));
+  EXPECT_FALSE(folder.version1);
+  EXPECT_STREQ(folder.path, "");
 }
 
 TEST(ParseCgroupFolder, RefusesWhatNamesNoFolder) {
@@ -78,6 +88,61 @@ TEST_F(CgroupFiles, ReadsVersion1) {
   EXPECT_EQ(sample_.cgroup.usage_bytes, 1000u);
   EXPECT_EQ(sample_.cgroup.limit_bytes, kCgroupAbsent);
   EXPECT_EQ(sample_.cgroup.oom_kills, 2u);
+}
+
+TEST_F(CgroupFiles, TheLowestLimitOnTheWayBinds) {
+  Write("self/cgroup", "0::/slice/pod/web\n");
+  Write("slice/pod/web/memory.current", "1000\n");
+  Write("slice/pod/web/memory.max", "9000\n");
+  Write("slice/pod/web/memory.high", "8000\n");
+  Write("slice/pod/web/memory.events", "oom_kill 3\n");
+  Write("slice/pod/memory.current", "2000\n");
+  Write("slice/pod/memory.max", "5000\n");
+  Write("slice/pod/memory.stat", "inactive_file 70\n");
+  Write("slice/pod/memory.events", "oom_kill 4\n");
+  Write("slice/memory.current", "3000\n");
+  Write("slice/memory.max", "max\n");
+  ASSERT_EQ(Collect(), Reason::kNone);
+  EXPECT_EQ(sample_.cgroup.usage_bytes, 2000u);
+  EXPECT_EQ(sample_.cgroup.limit_bytes, 5000u);
+  EXPECT_EQ(sample_.cgroup.inactive_file_bytes, 70u);
+  EXPECT_EQ(sample_.cgroup.high_bytes, 8000u);
+  EXPECT_EQ(sample_.cgroup.oom_kills, 3u);
+}
+
+TEST_F(CgroupFiles, ItsOwnLimitBindsWhereItIsTheLowest) {
+  Write("self/cgroup", "4:memory:/pod/web\n");
+  Write("memory/pod/web/memory.usage_in_bytes", "1000\n");
+  Write("memory/pod/web/memory.limit_in_bytes", "5000\n");
+  Write("memory/pod/memory.usage_in_bytes", "2000\n");
+  Write("memory/pod/memory.limit_in_bytes", "5000\n");
+  Write("memory/memory.usage_in_bytes", "3000\n");
+  Write("memory/memory.limit_in_bytes", "9223372036854771712\n");
+  ASSERT_EQ(Collect(), Reason::kNone);
+  EXPECT_EQ(sample_.cgroup.usage_bytes, 1000u);
+  EXPECT_EQ(sample_.cgroup.limit_bytes, 5000u);
+}
+
+// A container without a namespace of control groups: the path is the host's, the mount
+// is its own group.
+TEST_F(CgroupFiles, FindsItsGroupAtTheMountOfAContainer) {
+  Write("self/cgroup", "4:memory:/docker/1f\n");
+  Write("memory/memory.usage_in_bytes", "1000\n");
+  Write("memory/memory.limit_in_bytes", "5000\n");
+  Write("memory/memory.oom_control", "oom_kill 2\n");
+  ASSERT_EQ(Collect(), Reason::kNone);
+  EXPECT_EQ(sample_.cgroup.usage_bytes, 1000u);
+  EXPECT_EQ(sample_.cgroup.limit_bytes, 5000u);
+  EXPECT_EQ(sample_.cgroup.oom_kills, 2u);
+}
+
+TEST_F(CgroupFiles, FindsVersion2BesideVersion1) {
+  Write("self/cgroup", "7:pids:/web\n0::/web\n");
+  Write("unified/web/memory.current", "1000\n");
+  Write("unified/web/memory.max", "5000\n");
+  ASSERT_EQ(Collect(), Reason::kNone);
+  EXPECT_EQ(sample_.cgroup.usage_bytes, 1000u);
+  EXPECT_EQ(sample_.cgroup.limit_bytes, 5000u);
 }
 
 TEST_F(CgroupFiles, IsDownWhereThereIsNone) {

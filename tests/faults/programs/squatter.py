@@ -1,4 +1,7 @@
-"""Holds a name and hands a false region to everybody: squatter.py PORT USER AS_USER."""
+"""Holds a name and disappoints everybody: squatter.py PORT USER AS_USER [MANNER].
+
+MANNER: "false region" (the default), "wrong size" of a message, "hangs up".
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,16 @@ listener.bind(address)
 listener.listen(64)
 print("squatting", flush=True)
 region = rendezvous.false_region()
+manner = sys.argv[4] if len(sys.argv) > 4 else "false region"
 kept = []
 while True:
     link, _ = listener.accept()
+    if manner == "hangs up":
+        link.close()
+        continue
     with contextlib.suppress(OSError):
-        rendezvous.welcome(link, region)
+        if manner == "wrong size":
+            link.send(b"x" * 64)
+        else:
+            rendezvous.welcome(link, region)
     kept.append(link)
