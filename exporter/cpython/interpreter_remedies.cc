@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "exporter/cpython/install.h"
+#include "exporter/cpython/layout.h"
 #include "exporter/system/clock.h"
 #include "exporter/system/malloc/trim.h"
 
@@ -107,7 +108,11 @@ InterpreterRelief CollectGarbage() {
 
 InterpreterRelief ClearFreeLists() {
   return Measure([](PyObject* gc) {
-    bool frozen = CallGc(gc, "get_freeze_count") == 0 && CallGc(gc, "freeze") == 0;
+    // What is frozen is no garbage. The interpreter's own is frozen again by itself; what
+    // the application froze would not be, so then it is a collection.
+    bool none_of_its =
+        CallGc(gc, "get_freeze_count") == pymalloc_exporter_frozen_by_itself();
+    bool frozen = none_of_its && CallGc(gc, "freeze") == 0;
     int64_t unreachable = CallGc(gc, "collect");
     if (frozen) CallGc(gc, "unfreeze");
     return unreachable;

@@ -105,3 +105,14 @@ const void *pymalloc_exporter_current_frame(void) {
   return NULL;
 #endif
 }
+
+int64_t pymalloc_exporter_frozen_by_itself(void) {
+  int64_t frozen = 0;
+#if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
+  PyGC_Head *head = &PyThreadState_Get()->interp->gc.permanent_generation.head;
+  for (PyGC_Head *at = _PyGCHead_NEXT(head); at != head; at = _PyGCHead_NEXT(at)) {
+    if (_Py_IsImmortal((PyObject *)(at + 1))) ++frozen;
+  }
+#endif
+  return frozen;
+}

@@ -62,6 +62,10 @@ const volatile void* pymalloc_exporter_arena_allocator(void);
  * to 3.12, where nobody needs it. */
 const void* pymalloc_exporter_current_frame(void);
 
+/* How many objects the interpreter froze by itself: 3.12's collector puts what is
+ * immortal where gc.freeze() puts what it finds. 0 in other versions. Under the GIL. */
+int64_t pymalloc_exporter_frozen_by_itself(void);
+
 #ifdef __cplusplus
 }
 #endif

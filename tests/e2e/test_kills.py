@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 
 import processes
@@ -38,16 +37,13 @@ def worker_serves(service: Service) -> int:
     return wait_until(look, "a worker that serves")
 
 
-def seconds_until_answered(service: Service) -> float:
-    start = time.monotonic()
-
+def wait_answered(service: Service) -> None:
     def connects() -> bool:
         with socket.socket() as client:
             client.settimeout(1)
             return client.connect_ex(("127.0.0.1", service.port)) == 0
 
-    wait_until(connects, "an answer of the port", pause=0.0005)
-    return time.monotonic() - start
+    wait_until(connects, "an answer of the port")
 
 
 def test_killed_worker_leaves_the_scrape(start: Start) -> None:
@@ -55,37 +51,34 @@ def test_killed_worker_leaves_the_scrape(start: Start) -> None:
     server = worker_serves(service)
     victim = next(pid for pid in service.workers() if pid != server)
     os.kill(victim, signal.SIGKILL)
-    killed = time.monotonic()
     wait_until(lambda: (s := service.try_scrape()) and victim not in s.pids(), "its absence")
-    seconds = time.monotonic() - killed
-    print(f"out of the scrape after {seconds:.3f} s")
-    assert seconds < 3
     assert victim not in service.wait_complete().pids()
 
 
-def test_killed_leader_is_followed_at_once(start: Start) -> None:
+def test_killed_leader_is_followed(start: Start) -> None:
     service = start()
     leader = worker_serves(service)
     before = service.scrape().by_worker("process_pid")
     changes = service.scrape().value("pymalloc_exporter_leader_changes_total")
     os.kill(leader, signal.SIGKILL)
-    seconds = seconds_until_answered(service)
-    print(f"port answered again after {seconds * 1000:.1f} ms")
-    assert seconds < 1
+    wait_answered(service)
     scrape = service.wait_complete()
     assert scrape.value("pymalloc_exporter_leader_changes_total") > changes
     survivors = {slot: pid for slot, pid in before.items() if pid != leader}
     assert survivors.items() <= scrape.by_worker("process_pid").items()
 
 
-def test_port_is_never_gone_for_long_while_leaders_die(start: Start) -> None:
+def test_leaders_that_die_in_turn_are_each_followed(start: Start) -> None:
+    """How long the port is gone is measured in bench/takeover.py."""
     service = start()
-    gaps = []
+    leaders = []
     for _ in range(5):
-        os.kill(worker_serves(service), signal.SIGKILL)
-        gaps.append(seconds_until_answered(service))
-    print("gaps in ms:", *(f"{gap * 1000:.1f}" for gap in gaps))
-    assert max(gaps) < 1
+        leaders.append(worker_serves(service))
+        os.kill(leaders[-1], signal.SIGKILL)
+        wait_answered(service)
+    assert len(set(leaders)) == 5
+    scrape = service.wait_complete()
+    assert not set(leaders) & set(scrape.pids())
 
 
 def test_killed_master_takes_the_endpoint_along(start: Start) -> None:
@@ -103,7 +96,7 @@ def test_orphans_are_served_until_they_end(start: Start) -> None:
     service.wait_complete()
     orphans = service.workers()
     os.kill(service.master, signal.SIGKILL)
-    seconds_until_answered(service)
+    wait_answered(service)
     scrape = wait_until(
         lambda: (s := service.try_scrape()) and service.master not in s.pids() and s,
         "a scrape without the master",
