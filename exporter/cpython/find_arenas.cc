@@ -73,13 +73,24 @@ bool Describes(const ArenaObject& arena, uintptr_t pool, const PoolGeometry& geo
 
 class TableSearch {
  public:
-  TableSearch(uintptr_t code, const LiveBlocks& blocks, const PoolGeometry& geometry)
-      : geometry_(geometry), module_(FindModule(code)), mappings_(HeapMappings(module_)) {
-    for (uintptr_t block : blocks) places_.push_back(PlaceOf(block, geometry));
+  TableSearch(const LiveBlocks& blocks, const PoolGeometry& geometry)
+      : geometry_(geometry) {
+    for (size_t i = 0; i < places_.size(); ++i) places_[i] = PlaceOf(blocks[i], geometry);
   }
 
-  // The one table, 0 if there is none or more than one.
-  uintptr_t Run() {
+  // The table to which the word at `place` points, 0 if it is none.
+  uintptr_t At(uintptr_t place) const {
+    uintptr_t table = 0;
+    bool there = place != 0 && reader_.Read(place, &table, sizeof table);
+    return there && HoldsAll(table) ? table : 0;
+  }
+
+  // The one table to which a word of the module points, 0 if there is none or more than
+  // one.
+  uintptr_t Search(uintptr_t code) {
+    module_ = FindModule(code);
+    mappings_ = HeapMappings(module_);
+    if (mappings_.empty()) return 0;
     // The interpreter has written the word at start-up.
     for (const AddressRange& part : WrittenParts(module_)) SearchWords(part);
     Flush();
@@ -96,7 +107,9 @@ class TableSearch {
 
   // Most words are ruled out by arithmetic; the rest is read in batches, safely.
   void Consider(uintptr_t word) {
-    if (word == 0 || word % kMallocAlignment != 0 || module_.all.Holds(word)) return;
+    if (word % kMallocAlignment != 0 || word < mappings_.front().start ||
+        word >= mappings_.back().end || module_.all.Holds(word))
+      return;
     uintptr_t entry = word + places_.front().arena_index * sizeof(ArenaObject);
     if (!Readable(mappings_, entry, sizeof(ArenaObject))) return;
     candidates_[count_] = word;
@@ -109,29 +122,31 @@ class TableSearch {
     bool readable[SafeReader::kMostAddresses];
     if (count_ > 0) reader_.ReadEach(entries_, count_, sizeof *arenas, arenas, readable);
     for (int i = 0; i < count_; ++i) {
-      bool fits = readable[i] && Describes(arenas[i], places_.front().pool, geometry_) &&
-                  HoldsAll(candidates_[i]);
-      if (fits &&
-          std::find(tables_.begin(), tables_.end(), candidates_[i]) == tables_.end()) {
-        tables_.push_back(candidates_[i]);
-      }
+      bool fits = readable[i] && Describes(arenas[i], places_.front().pool, geometry_);
+      bool known =
+          std::find(tables_.begin(), tables_.end(), candidates_[i]) != tables_.end();
+      if (fits && !known && HoldsAll(candidates_[i])) tables_.push_back(candidates_[i]);
     }
     count_ = 0;
   }
 
   bool HoldsAll(uintptr_t table) const {
-    return std::all_of(places_.begin(), places_.end(), [&](const PoolPlace& place) {
-      ArenaObject arena;
-      uintptr_t entry = table + place.arena_index * sizeof arena;
-      return reader_.Read(entry, &arena, sizeof arena) &&
-             Describes(arena, place.pool, geometry_);
-    });
+    uintptr_t entries[kSizeClasses];
+    ArenaObject arenas[kSizeClasses];
+    bool readable[kSizeClasses];
+    for (int i = 0; i < kSizeClasses; ++i)
+      entries[i] = table + places_[i].arena_index * sizeof *arenas;
+    reader_.ReadEach(entries, kSizeClasses, sizeof *arenas, arenas, readable);
+    for (int i = 0; i < kSizeClasses; ++i) {
+      if (!readable[i] || !Describes(arenas[i], places_[i].pool, geometry_)) return false;
+    }
+    return true;
   }
 
   const PoolGeometry& geometry_;
   ModuleData module_;
   std::vector<AddressRange> mappings_;
-  std::vector<PoolPlace> places_;
+  std::array<PoolPlace, kSizeClasses> places_;
   SafeReader reader_;
   uintptr_t candidates_[SafeReader::kMostAddresses];
   uintptr_t entries_[SafeReader::kMostAddresses];
@@ -163,9 +178,11 @@ size_t TableEntries(uintptr_t table) {
 }  // namespace
 
 std::vector<uintptr_t> FindArenas(uintptr_t code, const LiveBlocks& blocks,
-                                  const PoolGeometry& geometry) {
+                                  const PoolGeometry& geometry, uintptr_t place) {
   std::vector<uintptr_t> bases;
-  uintptr_t table = TableSearch(code, blocks, geometry).Run();
+  TableSearch search(blocks, geometry);
+  uintptr_t table = search.At(place);
+  if (table == 0) table = search.Search(code);
   if (table == 0) return bases;
   const auto* arenas = reinterpret_cast<const ArenaObject*>(table);
   for (size_t i = 0, entries = TableEntries(table); i < entries; ++i) {

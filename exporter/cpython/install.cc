@@ -12,6 +12,7 @@
 #include "exporter/cpython/free_list_proof.h"
 #include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/layout.h"
+#include "exporter/system/safe_read.h"
 
 // Exported by every version and kept for guppy3, but declared in internal headers only.
 extern "C" {
@@ -65,6 +66,16 @@ bool IsInterpretersOwn(const PyObjectArenaAllocator& allocator) {
   return dladdr(reinterpret_cast<void*>(InterpreterCode()), &code) != 0 &&
          dladdr(reinterpret_cast<void*>(allocator.alloc), &source) != 0 &&
          code.dli_fbase == source.dli_fbase;
+}
+
+// Where the headers say that a pointer to the table of arenas stands; 0 where they don't.
+uintptr_t ArenaTablePlace() {
+  const PymallocExporterArenaTable& table = Layout().arena_table;
+  if (table.offset == 0) return 0;
+  auto place = reinterpret_cast<uintptr_t>(PyInterpreterState_Main()) + table.offset;
+  uintptr_t outer = 0;
+  if (!table.indirect) return place;
+  return SafeReader().Read(place, &outer, sizeof outer) ? outer + table.inner_offset : 0;
 }
 
 // One live block of every size class, for as long as this lives.
@@ -156,7 +167,7 @@ Reason InstallPymalloc() {
     Reason hooked = InstallHook();
     if (hooked != Reason::kNone) return hooked;
     std::vector<uintptr_t> arenas =
-        FindArenas(InterpreterCode(), probe.blocks(), Geometry());
+        FindArenas(InterpreterCode(), probe.blocks(), Geometry(), ArenaTablePlace());
     if (arenas.empty()) return Reason::kArenasNotFound;
     for (uintptr_t base : arenas) Pymalloc().Adopt(base);
   }

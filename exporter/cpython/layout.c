@@ -1,4 +1,5 @@
-/* In C: the interpreter's internal headers are not C++. Py_BUILD_CORE comes from the build. */
+/* In C: the interpreter's internal headers are not C++. Py_BUILD_CORE comes from the
+ * build. */
 
 #include "exporter/cpython/layout.h"
 
@@ -44,23 +45,35 @@
 #define FREE_THREADED 0
 #endif
 
+/* Objects/obmalloc.c, get_state(). */
+#if PY_VERSION_HEX >= 0x030d0000
+#define ARENA_TABLE                           \
+  {offsetof(PyInterpreterState, obmalloc), 1, \
+   offsetof(struct _obmalloc_state, mgmt.arenas)}
+#elif PY_VERSION_HEX >= 0x030c0000
+#define ARENA_TABLE {offsetof(PyInterpreterState, obmalloc.mgmt.arenas), 0, 0}
+#else
+#define ARENA_TABLE {0, 0, 0}
+#endif
+
 _Static_assert(NUM_GENERATIONS == 3, "three generations");
 _Static_assert(offsetof(struct gc_generation_stats, uncollectable) -
                        offsetof(struct gc_generation_stats, collections) ==
                    2 * sizeof(Py_ssize_t),
                "three counters in a row");
 
-#define GC_STATS_OFFSET \
-  (offsetof(PyInterpreterState, gc) + offsetof(struct _gc_runtime_state, generation_stats))
+#define GC_STATS_OFFSET               \
+  (offsetof(PyInterpreterState, gc) + \
+   offsetof(struct _gc_runtime_state, generation_stats))
 
 /* Buffers of the latest entries, from 3.15 on. */
 #if PY_VERSION_HEX >= 0x030f0000
 #define GC_STATS_INDIRECT 1
-#define GC_GENERATION(I)                                                                \
-  {(I) == 0 ? offsetof(struct gc_stats, young.items)                                    \
-            : offsetof(struct gc_stats, old[(I) == 2].items),                           \
-   (I) == 0 ? GC_YOUNG_STATS_SIZE : GC_OLD_STATS_SIZE,                                  \
-   (I) == 0 ? offsetof(struct gc_stats, young.index)                                    \
+#define GC_GENERATION(I)                                      \
+  {(I) == 0 ? offsetof(struct gc_stats, young.items)          \
+            : offsetof(struct gc_stats, old[(I) == 2].items), \
+   (I) == 0 ? GC_YOUNG_STATS_SIZE : GC_OLD_STATS_SIZE,        \
+   (I) == 0 ? offsetof(struct gc_stats, young.index)          \
             : offsetof(struct gc_stats, old[(I) == 2].index)}
 #else
 #define GC_STATS_INDIRECT 0
@@ -72,6 +85,7 @@ const struct PymallocExporterLayout pymalloc_exporter_layout = {
     .pool_bytes = POOL_SIZE,
     .free_threaded = FREE_THREADED,
     .fork_count = FORK_COUNT,
+    .arena_table = ARENA_TABLE,
     .gc_stats = {.offset = GC_STATS_OFFSET,
                  .indirect = GC_STATS_INDIRECT,
                  .entry_bytes = sizeof(struct gc_generation_stats),
@@ -81,7 +95,7 @@ const struct PymallocExporterLayout pymalloc_exporter_layout = {
 
 int pymalloc_exporter_on_main_heap(void) {
 #if PY_VERSION_HEX >= 0x030c0000
-  PyThreadState *thread = CURRENT_THREAD();
+  PyThreadState* thread = CURRENT_THREAD();
   if (thread == NULL || thread->interp == PyInterpreterState_Main()) return 1;
   return (thread->interp->feature_flags & Py_RTFLAGS_USE_MAIN_OBMALLOC) != 0;
 #else
@@ -90,7 +104,7 @@ int pymalloc_exporter_on_main_heap(void) {
 #endif
 }
 
-const volatile void *pymalloc_exporter_arena_allocator(void) {
+const volatile void* pymalloc_exporter_arena_allocator(void) {
 #if PY_VERSION_HEX >= 0x030c0000
   return &_PyRuntime.allocators.obj_arena;
 #else
@@ -98,7 +112,7 @@ const volatile void *pymalloc_exporter_arena_allocator(void) {
 #endif
 }
 
-const void *pymalloc_exporter_current_frame(void) {
+const void* pymalloc_exporter_current_frame(void) {
 #if PY_VERSION_HEX >= 0x030d0000
   return PyThreadState_Get()->current_frame;
 #else

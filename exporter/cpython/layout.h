@@ -23,6 +23,14 @@ enum PymallocExporterForkCount {
   kCountedAfterHooks   /* 3.13: after them, when os.fork() returns */
 };
 
+/* Where a pointer to the table of arenas stands (an array of struct arena_object), from
+ * 3.12 on; to 3.11 it is a static variable of Objects/obmalloc.c. */
+struct PymallocExporterArenaTable {
+  size_t offset; /* in PyInterpreterState; 0 where it is static */
+  int indirect;  /* a pointer stands there, to what holds the pointer */
+  size_t inner_offset;
+};
+
 /* Where the garbage collector counts. Of each generation there are one or more entries,
  * the latest of which holds the totals: three Py_ssize_t in a row, collections,
  * collected, uncollectable. */
@@ -43,6 +51,7 @@ struct PymallocExporterLayout {
   uint32_t pool_bytes;
   int free_threaded; /* this build has no pymalloc */
   enum PymallocExporterForkCount fork_count;
+  struct PymallocExporterArenaTable arena_table;
   struct PymallocExporterGcStats gc_stats;
 };
 

@@ -5,6 +5,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -50,21 +52,28 @@ bool SafeReader::Read(uintptr_t address, void* into, size_t bytes) const {
 
 void SafeReader::ReadEach(const uintptr_t* addresses, int count, size_t size, void* into,
                           bool* readable) const {
-  iovec vectors[kMostAddresses];
+  iovec pieces[kMostAddresses];
   for (int i = 0; i < count; ++i)
-    vectors[i] = {reinterpret_cast<void*>(addresses[i]), size};
-  ssize_t total = static_cast<ssize_t>(static_cast<size_t>(count) * size);
-  ssize_t written = WriteFrom(pipe_[1], vectors, count);
-  if (written == total && read(pipe_[0], into, static_cast<size_t>(total)) == total) {
-    for (int i = 0; i < count; ++i) readable[i] = true;
+    pieces[i] = {reinterpret_cast<void*>(addresses[i]), size};
+  ReadPieces(pieces, count, static_cast<char*>(into), readable);
+}
+
+void SafeReader::ReadPieces(const iovec* pieces, int count, char* into,
+                            bool* readable) const {
+  size_t total = static_cast<size_t>(count) * pieces->iov_len;
+  ssize_t written = WriteFrom(pipe_[1], pieces, count);
+  bool whole = written == static_cast<ssize_t>(total);
+  if (!whole && written > 0) Drain(static_cast<size_t>(written));
+  whole = whole && read(pipe_[0], into, total) == written;
+  if (whole || count == 1) {
+    std::fill_n(readable, count, whole);
     return;
   }
-  // One of them is not there; the kernel does not say which.
-  if (written > 0) Drain(static_cast<size_t>(written));
-  for (int i = 0; i < count; ++i) {
-    readable[i] = Read(addresses[i],
-                       static_cast<char*>(into) + static_cast<size_t>(i) * size, size);
-  }
+  // One of them is not there, or the pipe is a short one; the kernel does not say which.
+  int half = count / 2;
+  ReadPieces(pieces, half, into, readable);
+  ReadPieces(pieces + half, count - half,
+             into + static_cast<size_t>(half) * pieces->iov_len, readable + half);
 }
 
 }  // namespace pymalloc_exporter

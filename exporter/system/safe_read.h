@@ -6,6 +6,8 @@
 
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -13,7 +15,7 @@ namespace pymalloc_exporter {
 
 class SafeReader {
  public:
-  static constexpr int kMostAddresses = 64;
+  static constexpr int kMostAddresses = 512;
 
   SafeReader();
   ~SafeReader();
@@ -26,13 +28,14 @@ class SafeReader {
   // Copies `bytes` (at most 4096) from `address`.
   bool Read(uintptr_t address, void* into, size_t bytes) const;
 
-  // Copies `size` bytes from each of `count` addresses (count * size at most 4096 bytes,
-  // count at most kMostAddresses) into `into`; readable[i] tells which were there.
+  // Copies `size` bytes from each of `count` addresses (1 to kMostAddresses) into `into`;
+  // readable[i] tells which were there.
   void ReadEach(const uintptr_t* addresses, int count, size_t size, void* into,
                 bool* readable) const;
 
  private:
   void Drain(size_t bytes) const;
+  void ReadPieces(const iovec* pieces, int count, char* into, bool* readable) const;
 
   int pipe_[2];
 };

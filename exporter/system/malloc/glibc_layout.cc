@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "exporter/system/malloc/chunk.h"
@@ -52,29 +53,56 @@ class ArenaSearch {
   // is not there outdoes those.
   int Run(GlibcLayout* layout) {
     int found = 0, at_end = 0;
-    ForEachWord(libc_, [&](uintptr_t at) {
+    for (const Place& place : FindTops()) {
       GlibcLayout candidate;
-      if (!IsTop(WordAt(at)) || !HasFieldsBehind(at, &candidate)) return;
-      bool last = IsLast(WordAt(at));
+      if (!HasFieldsBehind(place.at, &candidate)) continue;
+      bool last = IsLast(place.chunk);
       ++(last ? at_end : found);
       if (last || at_end == 0) *layout = candidate;
-    });
+    }
     return at_end > 0 ? at_end : found;
   }
 
  private:
-  // A chunk that goes to the end of a page, and is not the C library's own data.
-  bool IsTop(uintptr_t chunk) const {
-    ChunkHeader header;
-    if (chunk % kChunkAlignment != 0 || !IsPointer(chunk) || libc_.all.Holds(chunk))
-      return false;
-    if (!safe_.Read(chunk, &header, sizeof header)) return false;
-    return (header.word & kChunkFlags) == kPreviousInUse &&
-           header.bytes() >= kLeastChunkBytes &&
-           (chunk + header.bytes()) % kPageBytes == 0;
+  struct Place {
+    uintptr_t at, chunk;  // a word, and where it points
+  };
+
+  // Where chunks are pointed to that go to the end of a page. What could be one is read a
+  // batch at a time.
+  std::vector<Place> FindTops() const {
+    std::vector<Place> tops;
+    Place places[SafeReader::kMostAddresses];
+    int count = 0;
+    ForEachWord(libc_, [&](uintptr_t at) {
+      uintptr_t chunk = WordAt(at);
+      // The C library's own data are no chunk.
+      if (chunk % kChunkAlignment != 0 || !IsPointer(chunk) || libc_.all.Holds(chunk))
+        return;
+      places[count++] = {at, chunk};
+      if (count == SafeReader::kMostAddresses)
+        TakeTops(places, std::exchange(count, 0), &tops);
+    });
+    if (count > 0) TakeTops(places, count, &tops);
+    return tops;
   }
 
-  // REQUIRES: IsTop(chunk).
+  void TakeTops(const Place* places, int count, std::vector<Place>* tops) const {
+    uintptr_t chunks[SafeReader::kMostAddresses];
+    ChunkHeader headers[SafeReader::kMostAddresses];
+    bool readable[SafeReader::kMostAddresses];
+    for (int i = 0; i < count; ++i) chunks[i] = places[i].chunk;
+    safe_.ReadEach(chunks, count, sizeof *headers, headers, readable);
+    for (int i = 0; i < count; ++i) {
+      const ChunkHeader& header = headers[i];
+      bool top = readable[i] && (header.word & kChunkFlags) == kPreviousInUse &&
+                 header.bytes() >= kLeastChunkBytes &&
+                 (chunks[i] + header.bytes()) % kPageBytes == 0;
+      if (top) tops->push_back(places[i]);
+    }
+  }
+
+  // Of one of them.
   bool IsLast(uintptr_t chunk) const {
     ChunkHeader header, beyond;
     return safe_.Read(chunk, &header, sizeof header) &&
@@ -176,6 +204,9 @@ uintptr_t FindMainHeap(const ModuleData& libc, const GlibcLayout& layout) {
 
 std::vector<uint64_t> WordsOf(const ModuleData& libc) {
   std::vector<uint64_t> words;
+  size_t bytes = 0;
+  for (const AddressRange& segment : libc.writable) bytes += segment.end - segment.start;
+  words.reserve(bytes / sizeof(uint64_t));
   ForEachWord(libc, [&](uintptr_t at) { words.push_back(WordAt(at)); });
   return words;
 }
