@@ -10,7 +10,7 @@ from collections.abc import Callable
 import processes
 import pytest
 from gunicorn_service import Service
-from test_kills import seconds_until_answered, worker_serves
+from test_kills import wait_answered, worker_serves
 from users import interpreter_of
 
 Start = Callable[..., Service]
@@ -48,7 +48,7 @@ def test_their_figures_are_true(service: Service) -> None:
 
 def test_shows_them_after_the_leader_is_killed(service: Service) -> None:
     os.kill(worker_serves(service), signal.SIGKILL)
-    assert seconds_until_answered(service) < 1
+    wait_answered(service)
     service.wait_complete()
     assert {processes.uid(pid) for pid in service.workers()} == {user_id()}
 
