@@ -20,6 +20,9 @@ constexpr uintptr_t kMostTopOffset = 0x200;
 constexpr uintptr_t kMostNextDistance = 0x1000;
 constexpr uintptr_t kMostSystemDistance = 0x40;
 constexpr int kMostArenas = 4096;
+// malloc/arena.c: heaps are aligned to their largest size, 64 MiB, or with
+// glibc.malloc.hugetlb to four huge pages.
+constexpr uintptr_t kLeastHeapAlignment = uintptr_t{4} << 20;
 
 // Larger than any threshold that mallopt() takes, so that it gets a mapping of its own.
 constexpr size_t kMappedRequest = size_t{33} << 20;
@@ -133,7 +136,7 @@ class ArenaSearch {
 
   // At the start of a heap, which names it.
   bool IsThreadArena(uintptr_t arena) const {
-    uintptr_t heap = AlignDown(arena, kPageBytes), named;
+    uintptr_t heap = AlignDown(arena, kLeastHeapAlignment), named;
     return arena != heap && arena - heap <= kMostHeapInfoBytes && IsPointer(heap) &&
            safe_.Read(heap, &named, sizeof named) && named == arena;
   }
@@ -184,6 +187,13 @@ uintptr_t FindHeapMapping() {
   return 0;
 }
 
+// Whether one of its words has this value.
+bool Notes(const ModuleData& libc, uintptr_t value) {
+  bool noted = false;
+  ForEachWord(libc, [&](uintptr_t at) { noted = noted || WordAt(at) == value; });
+  return noted;
+}
+
 // Where the main heap begins: what it has of the system reaches from there to the end of
 // its top. Where brk could not grow meanwhile, where [heap] does.
 uintptr_t FindMainHeap(const ModuleData& libc, const GlibcLayout& layout) {
@@ -192,14 +202,9 @@ uintptr_t FindMainHeap(const ModuleData& libc, const GlibcLayout& layout) {
   ChunkHeader header{};
   safe.Read(top, &header, sizeof header);
   uintptr_t start = top + header.bytes() - layout.MainWord(layout.system_offset);
+  if (Notes(libc, start)) return AlignUp(start, kChunkAlignment);
   uintptr_t line = FindHeapMapping();
-  bool noted = false, line_noted = false;
-  ForEachWord(libc, [&](uintptr_t at) {
-    noted = noted || WordAt(at) == start;
-    line_noted = line_noted || WordAt(at) == line;
-  });
-  if (noted) return AlignUp(start, kChunkAlignment);
-  return line != 0 && line_noted ? line : 0;
+  return line != 0 && Notes(libc, line) ? line : 0;
 }
 
 std::vector<uint64_t> WordsOf(const ModuleData& libc) {

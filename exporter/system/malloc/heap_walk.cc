@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 namespace pymalloc_exporter {
 namespace {
@@ -279,7 +280,7 @@ void HeapWalk::ForgetTopChunksFrom(uintptr_t address) {
 
 void HeapWalk::Save() {
   loads_since_saved_ = 0;
-  checkpoints_[saved_++ % kCheckpoints] = {at_, totals_};
+  new (&checkpoints_[saved_++ % kCheckpoints].checkpoint) Checkpoint{at_, totals_};
   oldest_ = std::max(oldest_, saved_ - kCheckpoints);
 }
 
@@ -292,7 +293,7 @@ bool HeapWalk::GoBack() {
   furthest_miss_ = std::max(furthest_miss_, at_);
   int64_t to = saved_ - back_;
   bool kept = to >= oldest_;
-  const Checkpoint& from = kept ? checkpoints_[to % kCheckpoints] : first_;
+  const Checkpoint& from = kept ? checkpoints_[to % kCheckpoints].checkpoint : first_;
   saved_ = kept ? to + 1 : 0;
   if (!kept) oldest_ = 0;
   at_ = from.at;

@@ -98,6 +98,11 @@ class HeapWalk {
     uintptr_t at;
     HeapTotals totals;
   };
+  // Not initialised: small heaps need few of them, and each page costs something.
+  union CheckpointRoom {
+    CheckpointRoom() {}
+    Checkpoint checkpoint;
+  };
 
   Step Next();
   Step TakeChunk(const ChunkHeader& header);
@@ -130,7 +135,7 @@ class HeapWalk {
   bool delivering_ = true;
 
   Checkpoint first_;
-  Checkpoint checkpoints_[kCheckpoints];
+  CheckpointRoom checkpoints_[kCheckpoints];
   int64_t saved_ = 0;   // checkpoints that stand; the last kCheckpoints of them are kept
   int64_t oldest_ = 0;  // the first that is kept
   int loads_since_saved_ = 0;
