@@ -81,8 +81,8 @@ class Fleet:
         """What the exporter said."""
         return [line for line in self.log().splitlines() if line.startswith("pymalloc_exporter")]
 
-    def scrape(self) -> Scrape:
-        return exposition.fetch(self.address)
+    def scrape(self, *only: str) -> Scrape:
+        return exposition.fetch(self.address, only=only)
 
     def try_scrape(self) -> Scrape | None:
         try:
