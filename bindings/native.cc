@@ -87,7 +87,10 @@ void Start(const Settings& settings) {
   static ResidencyCollector& residency = *new ResidencyCollector(Pymalloc());
   static LedgerCollector& ledger = *new LedgerCollector(process, Pymalloc());
   process.Calibrate();
-  if (!Exporter::Instance().started()) CHeap().Install();
+  if (!Exporter::Instance().started()) {
+    CHeap().Install();
+    CHeap().AddVisitor(&TheCensus().large_objects());
+  }
   Collector* collectors[] = {&process, &cgroup, &Pymalloc(), &Gc(), &FreeLists()};
   SlowCollector* slow_collectors[] = {&CHeap(), &TheCensus(), &residency, &ledger};
   static SampleAnswerer& sample = *new SampleAnswerer;
@@ -297,8 +300,26 @@ py::dict ToDict(const CensusSample& sample) {
   rows["kept_pinned_bytes"] = sample.kept_pinned_bytes;
   rows["untyped_pinned_bytes"] = sample.untyped_pinned_bytes;
   rows["pinned_total_bytes"] = sample.pinned_total_bytes;
+  rows["tops"] = ToDict(sample.tops.data(), sample.top_rows);
+  rows["native_top_bytes"] = sample.native_top_bytes;
+  rows["large_heap_bytes"] = sample.large_heap_bytes;
+  rows["large_mapped_bytes"] = sample.large_mapped_bytes;
   return rows;
 }
+
+// What a walk of its own finds of Python's objects in the C heap. Needs no GIL.
+class LargeNow {
+ public:
+  LargeNow() {
+    NoRest pace;
+    CHeap().WalkFor(*objects_, pace);
+  }
+  const LargeTally* tally() const { return objects_->last(); }
+
+ private:
+  std::unique_ptr<LargeObjects> objects_ =
+      std::make_unique<LargeObjects>(TheCensus().facts(), TheCensus().state_now());
+};
 
 py::dict TakeTheCensus() {
   auto census = std::make_unique<Census>();
@@ -306,7 +327,8 @@ py::dict TakeTheCensus() {
   Reason why;
   {
     py::gil_scoped_release released;
-    why = TakeCensusNow(*census, &sample);
+    LargeNow large;
+    why = TakeCensusNow(*census, large.tally(), &sample);
   }
   if (why != Reason::kNone) {
     throw std::runtime_error(std::string("no census: ") +
@@ -330,7 +352,8 @@ py::dict TakeTheCensus() {
 py::dict CompareTheCensus() {
   CensusComparison found;
   Reason why;
-  if (!CompareCensus(&found, &why)) {
+  LargeNow large;
+  if (!CompareCensus(large.tally(), &found, &why)) {
     throw std::runtime_error(std::string("no census: ") +
                              kReasonNames[static_cast<int>(why)]);
   }
@@ -342,13 +365,15 @@ py::dict CompareTheCensus() {
     figures["tracked"] = row.tracked;
     figures["gc_objects"] = row.gc_objects;
     figures["alone_bytes"] = row.alone_bytes;
+    figures["large_objects"] = row.large_objects;
+    figures["large_bytes"] = row.large_bytes;
     types[name.c_str()] = figures;
   }
   all["types"] = types;
   all["sample"] = ToDict(found.sample);
   all["blocks"] = found.totals.blocks;
   all["block_bytes"] = found.totals.block_bytes;
-  all["objects"] = found.totals.objects;
+  all["objects"] = found.totals.objects + found.totals.large_objects;
   all["blocks_in_motion"] = found.totals.blocks_in_motion;
   return all;
 }

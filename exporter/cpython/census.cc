@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "exporter/system/malloc/chunk.h"
+#include "exporter/system/page_map.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -11,11 +14,17 @@ constexpr uint32_t kPieceBytes = 64 * 1024;
 // Of addresses in a pool that turn out to be no types, so many are read.
 constexpr int kReadsAPool = 64;
 
+// Headers in the C heap that are read of large buffers: in each piece, and from this size
+// on, which malloc's threshold for mappings of their own never falls below by itself.
+constexpr int kHeapReadsAPiece = 32;
+constexpr uint64_t kLeastMappedBytes = 128 * 1024;
+
 // A newcomer takes a row from a listed type when it is larger by this.
 constexpr double kHysteresis = 1.25;
 
 // Rows that are no types; a type that calls itself so is among the others.
-constexpr std::string_view kReservedNames[] = {"other", "(free list)", "(untyped)", "?"};
+constexpr std::string_view kReservedNames[] = {"other", "(free list)", "(untyped)",
+                                               "(native)", "?"};
 
 bool Reserved(std::string_view name) {
   return std::find(std::begin(kReservedNames), std::end(kReservedNames), name) !=
@@ -85,6 +94,43 @@ void FillLive(TypeTable& types, int top, CensusSample* out) {
   }
 }
 
+// The names with the most free bytes below their blocks; the top of the heap has few.
+void FillTops(TypeTable& types, const Census& census, CensusSample* out) {
+  struct Sum {
+    int name;
+    uint64_t blocks, bytes;
+  };
+  Sum sums[LargeTally::kMostTops];
+  int count = 0;
+  for (int i = 0; i < census.top_pins(); ++i) {
+    const TopPin& pin = census.top_pin(i);
+    bool named =
+        pin.name != TopPin::kNobodys && !Reserved(types.Name(types.names()[pin.name]));
+    if (!named) {
+      out->native_top_bytes += pin.free_bytes_below;
+      continue;
+    }
+    Sum* end = sums + count;
+    Sum* sum =
+        std::find_if(sums, end, [&](const Sum& one) { return one.name == pin.name; });
+    if (sum == end) sums[count++] = {pin.name, 0, 0};
+    ++sum->blocks;
+    sum->bytes += pin.free_bytes_below;
+  }
+  std::sort(sums, sums + count,
+            [](const Sum& a, const Sum& b) { return a.bytes > b.bytes; });
+  for (int i = 0; i < count && sums[i].bytes > 0; ++i) {
+    if (i >= kMostTopRows) {
+      out->other_top_bytes += sums[i].bytes;
+      continue;
+    }
+    CensusRow& row = out->tops[out->top_rows++];
+    SetName(types.Name(types.names()[sums[i].name]), &row);
+    row.objects = sums[i].blocks;
+    row.bytes = sums[i].bytes;
+  }
+}
+
 // What rounding leaves is the others', so that it adds up.
 void FillPinned(TypeTable& types, int top, const CensusTotals& totals,
                 CensusSample* out) {
@@ -109,14 +155,30 @@ void FillPinned(TypeTable& types, int top, const CensusTotals& totals,
 
 }  // namespace
 
+void Census::BeginTops() {
+  int count = top_pins();
+  lowest_top_ = UINTPTR_MAX;
+  highest_top_ = 0;
+  for (int i = 0; i < count; ++i) {
+    const TopBlock& top = large_->tops[i];
+    top_pins_[i] = {TopPin::kNobodys, top.bytes, top.free_bytes_below};
+    lowest_top_ = std::min(lowest_top_, top.memory);
+    highest_top_ = std::max(highest_top_, top.memory);
+  }
+}
+
 bool Census::Open(const ObjectFacts& facts, const PoolGeometry& geometry) {
   facts_ = &facts;
   geometry_ = geometry;
   return types_.Open(*facts.layout);
 }
 
-void Census::Begin(const TypeReader& reader, const KeptFloats& floats) {
+void Census::Begin(const TypeReader& reader, const KeptFloats& floats,
+                   const LargeTally* large, bool read_heap) {
   floats_ = &floats;
+  large_ = large;
+  read_heap_ = read_heap;
+  BeginTops();
   types_.BeginPass(reader);
   totals_ = CensusTotals{};
   touched_count_ = 0;
@@ -133,6 +195,7 @@ void Census::BeginArena() {
 
 bool Census::Read(uintptr_t arena, uint32_t piece) {
   if (piece == 0) BeginArena();
+  heap_reads_left_ = read_heap_ ? kHeapReadsAPiece : 0;
   ObjectTyper typer(*facts_, types_, *floats_);
   uintptr_t end = arena + geometry_.arena_bytes;
   uintptr_t pool = FirstPool(arena, geometry_) + uintptr_t{piece} * kPieceBytes;
@@ -192,11 +255,7 @@ void Census::Count(const Finding& found, uint32_t bytes, ObjectTyper& typer) {
     totals_.object_bytes += bytes;
     if (type.has_gc && typer.Tracked(found)) ++type.tracked;
     Note(type, bytes);
-    if (type.owned == Owned::kNothing) return;
-    bool in_pool = false;
-    uint64_t owned = typer.OwnedBytes(found, &in_pool);
-    type.bytes += owned;
-    if (in_pool) totals_.owned_pool_bytes += owned;
+    if (type.owned != Owned::kNothing) CountBuffer(type, typer.BufferOf(found));
   } else if (found.kind == BlockKind::kKept) {
     ++totals_.kept_objects;
     totals_.kept_bytes += bytes;
@@ -207,6 +266,34 @@ void Census::Count(const Finding& found, uint32_t bytes, ObjectTyper& typer) {
     dict_->bytes += bytes;
     Note(*dict_, bytes);
   }
+}
+
+void Census::CountBuffer(TypeEntry& type, const OwnedBuffer& buffer) {
+  if (buffer.in_pool || buffer.bytes == 0) {
+    type.bytes += buffer.bytes;
+    totals_.owned_pool_bytes += buffer.bytes;
+    return;
+  }
+  OwnedBuffer chunk = buffer;
+  if (chunk.bytes >= kLeastMappedBytes && heap_reads_left_ > 0) LookAtChunk(&chunk);
+  type.bytes += chunk.bytes;
+  totals_.owned_heap_bytes += chunk.bytes;
+  bool may_be_top = chunk.address >= lowest_top_ && chunk.address <= highest_top_;
+  if (may_be_top) NoteTopOwner(type, chunk.address);
+}
+
+// Whether it is a mapping of its own, which is rounded up otherwise.
+void Census::LookAtChunk(OwnedBuffer* buffer) {
+  ChunkHeader header;
+  --heap_reads_left_;
+  bool read = types_.reader().memory().Read(buffer->address - kChunkHeaderBytes, &header,
+                                            sizeof header);
+  // Not glibc's, or gone meanwhile.
+  bool makes_sense = read && header.own_mapping() && header.bytes() >= buffer->bytes &&
+                     header.bytes() - buffer->bytes <= 2 * kPageBytes;
+  if (!makes_sense) return;
+  buffer->bytes = header.bytes();
+  totals_.owned_mapped_bytes += buffer->bytes;
 }
 
 // Where the type lives.
@@ -237,13 +324,56 @@ void Census::EndArena() {
   totals_.untyped_pinned += share * static_cast<double>(arena_.untyped_bytes);
 }
 
+void Census::NoteTopOwner(const TypeEntry& type, uintptr_t buffer) {
+  for (int i = 0; i < top_pins(); ++i) {
+    if (large_->tops[i].memory == buffer) top_pins_[i].name = type.name;
+  }
+}
+
+int Census::NameOf(const TopBlock& block) {
+  if (block.kind == BlockKind::kDictKeys && dict_ != nullptr) return dict_->name;
+  if (block.kind != BlockKind::kObject) return TopPin::kNobodys;
+  const TypeEntry* type = types_.Find(block.type);
+  bool same = type != nullptr && type->fingerprint == block.fingerprint;
+  return same ? type->name : TopPin::kNobodys;
+}
+
+// After the pass, since types that no pool holds an object of are learned here.
+void Census::AddLarge(CensusSample* out) {
+  for (int i = 0; i < large_->type_count; ++i) {
+    const LargeType& large = large_->types[i];
+    const TypeEntry* type = types_.Find(large.address);
+    // Gone since the walk.
+    if (type == nullptr || type->fingerprint != large.fingerprint) continue;
+    NameTotal& name = types_.names()[type->name];
+    name.objects += large.objects;
+    name.bytes += large.bytes;
+    name.large_objects += large.objects;
+    name.large_bytes += large.bytes;
+    totals_.large_objects += large.objects;
+  }
+  if (dict_ != nullptr) types_.names()[dict_->name].bytes += large_->keys_bytes;
+  for (int i = 0; i < top_pins(); ++i) {
+    if (top_pins_[i].name == TopPin::kNobodys)
+      top_pins_[i].name = NameOf(large_->tops[i]);
+  }
+  out->kept_objects = large_->kept_objects;
+  out->kept_bytes = large_->kept_bytes;
+  out->large_heap_bytes =
+      large_->heap_resident_bytes + totals_.owned_heap_bytes - totals_.owned_mapped_bytes;
+  out->large_mapped_bytes = large_->mapped_resident_bytes + totals_.owned_mapped_bytes;
+}
+
 void Census::Finish(int top, CensusSample* out) {
   *out = CensusSample{};
+  types_.AllowReads(kReadsAPool);
   types_.EndPass();
+  if (large_ != nullptr) AddLarge(out);
   FillLive(types_, top, out);
   FillPinned(types_, top, totals_, out);
-  out->kept_objects = totals_.kept_objects;
-  out->kept_bytes = totals_.kept_bytes;
+  FillTops(types_, *this, out);
+  out->kept_objects += totals_.kept_objects;
+  out->kept_bytes += totals_.kept_bytes;
   uint64_t told = totals_.object_bytes + totals_.kept_bytes + totals_.keys_bytes +
                   totals_.owned_pool_bytes;
   out->untyped_bytes = totals_.block_bytes > told ? totals_.block_bytes - told : 0;

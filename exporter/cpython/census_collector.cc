@@ -4,13 +4,14 @@ namespace pymalloc_exporter {
 
 Reason TakeCensus(const ObjectFacts& facts, PymallocCollector& pymalloc,
                   FreeListCollector& free_lists, PymallocCollector::Scope scope,
-                  bool swap, int top, Pace& pace, Census& census, CensusSample* out) {
+                  bool swap, int top, const LargeTally* large, Pace& pace, Census& census,
+                  CensusSample* out) {
   TypeReader reader(*facts.layout, facts.module_key);
   if (!reader.usable()) return Reason::kUnreadable;
   KeptFloats floats;
   floats.count = free_lists.ReadEntries(kFloatFreeList, reader.memory(), floats.addresses,
                                         KeptFloats::kMost);
-  census.Begin(reader, floats);
+  census.Begin(reader, floats, large, !swap);
   Reason reason = pymalloc.ReadArenas(scope, swap, census, pace);
   if (reason == Reason::kNone) census.Finish(top, out);
   return reason;
@@ -26,9 +27,9 @@ Reason CensusCollector::Collect(Sample& sample, Pace& pace) noexcept {
   Reason state = state_;
   if (state != Reason::kNone) return state;
   CensusSample found;
-  Reason reason =
-      TakeCensus(facts_, pymalloc_, free_lists_, PymallocCollector::Scope::kProcess,
-                 sample.process.swap_bytes > 0, top_, pace, census_, &found);
+  Reason reason = TakeCensus(
+      facts_, pymalloc_, free_lists_, PymallocCollector::Scope::kProcess,
+      sample.process.swap_bytes > 0, top_, large_.last(), pace, census_, &found);
   if (reason == Reason::kNone) sample.census = found;
   return reason;
 }

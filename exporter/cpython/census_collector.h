@@ -14,10 +14,12 @@
 
 namespace pymalloc_exporter {
 
-// Runs one pass of `census` over the arenas of `pymalloc`. Returns why there is none.
+// Runs one pass of `census` over the arenas of `pymalloc`. `swap`: something is swapped
+// out, and left there. Returns why there is none.
 Reason TakeCensus(const ObjectFacts& facts, PymallocCollector& pymalloc,
                   FreeListCollector& free_lists, PymallocCollector::Scope scope,
-                  bool swap, int top, Pace& pace, Census& census, CensusSample* out);
+                  bool swap, int top, const LargeTally* large, Pace& pace, Census& census,
+                  CensusSample* out);
 
 class CensusCollector final : public SlowCollector {
  public:
@@ -34,6 +36,9 @@ class CensusCollector final : public SlowCollector {
   void End() { state_ = Reason::kInterpreterGone; }
 
   Reason state() const { return state_; }
+  // Sees the walks through the C heap, each of which comes before the pass.
+  LargeObjects& large_objects() { return large_; }
+  const std::atomic<Reason>& state_now() const { return state_; }
   const ObjectFacts& facts() const { return facts_; }
   // For the proof, before the sampler begins.
   Census& census() { return census_; }
@@ -45,6 +50,7 @@ class CensusCollector final : public SlowCollector {
   std::atomic<int> top_{10};
   ObjectFacts facts_;
   Census census_;
+  LargeObjects large_{facts_, state_};
 };
 
 }  // namespace pymalloc_exporter

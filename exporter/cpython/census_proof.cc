@@ -117,7 +117,7 @@ bool ProveTyping(const ObjectFacts& facts, const PoolGeometry& geometry, Census&
   KeptFloats floats;
   bool right = reader.usable();
   if (right) {
-    census.Begin(reader, floats);
+    census.Begin(reader, floats, nullptr, false);
     ObjectTyper typer(facts, census.types(), floats);
     for (PyObject* object : objects) {
       census.types().AllowReads(8);
@@ -156,7 +156,7 @@ void CountGcObjects(PyObject* list, const std::vector<uintptr_t>& arenas,
 
 bool CompareCensus(const CensusCollector& collector, PymallocCollector& pymalloc,
                    FreeListCollector& free_lists, const PoolGeometry& geometry,
-                   CensusComparison* out, Reason* why) {
+                   const LargeTally* large, CensusComparison* out, Reason* why) {
   constexpr auto kScope = PymallocCollector::Scope::kMainInterpreter;
   const ObjectFacts& facts = collector.facts();
   auto census = std::make_unique<Census>();
@@ -171,8 +171,8 @@ bool CompareCensus(const CensusCollector& collector, PymallocCollector& pymalloc
     return false;
   }
   NoRest pace;
-  *why = TakeCensus(facts, pymalloc, free_lists, kScope, false, kMostCensusRows, pace,
-                    *census, &out->sample);
+  *why = TakeCensus(facts, pymalloc, free_lists, kScope, false, kMostCensusRows, large,
+                    pace, *census, &out->sample);
   if (*why == Reason::kNone) {
     out->totals = census->totals();
     TypeTable& types = census->types();
@@ -180,7 +180,8 @@ bool CompareCensus(const CensusCollector& collector, PymallocCollector& pymalloc
       const NameTotal& name = types.names()[i];
       if (name.objects == 0 && name.bytes == 0) continue;
       out->types[std::string(types.Name(name))] = {
-          name.objects, name.bytes, name.tracked, 0, name.alone_bytes, name.pinned};
+          name.objects,     name.bytes,  name.tracked,       0,
+          name.alone_bytes, name.pinned, name.large_objects, name.large_bytes};
     }
     std::vector<uintptr_t> arenas(pymalloc.ListArenas(kScope, nullptr, 0));
     pymalloc.ListArenas(kScope, arenas.data(), arenas.size());

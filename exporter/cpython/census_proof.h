@@ -27,6 +27,8 @@ struct CensusComparison {
     uint64_t gc_objects = 0;  // gc.get_objects() that lie in an arena
     uint64_t alone_bytes = 0;
     double pinned = 0;
+    uint64_t large_objects = 0;  // in the C heap
+    uint64_t large_bytes = 0;
   };
   std::map<std::string, Row> types;
   CensusTotals totals;
@@ -36,6 +38,6 @@ struct CensusComparison {
 // False if there is no census, with the reason in `why`.
 bool CompareCensus(const CensusCollector& collector, PymallocCollector& pymalloc,
                    FreeListCollector& free_lists, const PoolGeometry& geometry,
-                   CensusComparison* out, Reason* why);
+                   const LargeTally* large, CensusComparison* out, Reason* why);
 
 }  // namespace pymalloc_exporter

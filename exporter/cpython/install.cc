@@ -320,18 +320,18 @@ bool ReadBoth(std::string* oracle_text, PymallocSample* ours) {
          !oracle_text->empty();
 }
 
-Reason TakeCensusNow(Census& census, CensusSample* out) {
+Reason TakeCensusNow(Census& census, const LargeTally* large, CensusSample* out) {
   NoRest pace;
   Reason state = TheCensus().state();
   if (state != Reason::kNone) return state;
   if (!census.Open(TheCensus().facts(), Geometry())) return Reason::kOutOfMemory;
   return TakeCensus(TheCensus().facts(), Pymalloc(), FreeLists(),
-                    PymallocCollector::Scope::kProcess, true, kMostCensusRows, pace,
-                    census, out);
+                    PymallocCollector::Scope::kProcess, true, kMostCensusRows, large,
+                    pace, census, out);
 }
 
-bool CompareCensus(CensusComparison* out, Reason* why) {
-  return CompareCensus(TheCensus(), Pymalloc(), FreeLists(), Geometry(), out, why);
+bool CompareCensus(const LargeTally* large, CensusComparison* out, Reason* why) {
+  return CompareCensus(TheCensus(), Pymalloc(), FreeLists(), Geometry(), large, out, why);
 }
 
 bool ReadBothOfFreeLists(std::string* oracle_text, FreeListSample* ours) {

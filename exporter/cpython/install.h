@@ -37,13 +37,13 @@ bool RetireAtFinalization(void (*ended)());
 // there is no oracle or no walk. The text is left empty then.
 bool ReadBoth(std::string* oracle_text, PymallocSample* ours);
 
-// A census of its own, made by the calling thread. Needs no GIL. Returns why there is
-// none.
-Reason TakeCensusNow(Census& census, CensusSample* out);
+// A census of its own, made by the calling thread, with what a walk through the C heap
+// found (null: without). Needs no GIL. Returns why there is none.
+Reason TakeCensusNow(Census& census, const LargeTally* large, CensusSample* out);
 
 // A census of the main interpreter's arenas and gc.get_objects(), with nothing run
 // between the two: for tests. False if there is no census, and why.
-bool CompareCensus(CensusComparison* out, Reason* why);
+bool CompareCensus(const LargeTally* large, CensusComparison* out, Reason* why);
 
 // What sys._debugmallocstats() prints and our reading of the free lists, with nothing run
 // between the two. Takes the C library's `stderr` away from everybody meanwhile: for

@@ -160,6 +160,7 @@ const struct PymallocExporterObjectLayout pymalloc_exporter_object_layout = {
     .set_small_table_offset = offsetof(PySetObject, smalltable),
     .set_entry_bytes = sizeof(setentry),
     .byte_array_allocated_offset = offsetof(PyByteArrayObject, ob_alloc),
+    .byte_array_buffer_offset = offsetof(PyByteArrayObject, ob_bytes),
     .byte_array_has_buffer = BYTE_ARRAY_HAS_BUFFER,
     .type_type = (uintptr_t)&PyType_Type,
     .str_type = (uintptr_t)&PyUnicode_Type,

@@ -62,7 +62,7 @@ struct PymallocExporterObjectLayout {
   uint32_t list_items_offset, list_allocated_offset;
   uint32_t set_mask_offset, set_table_offset, set_small_table_offset;
   uint32_t set_entry_bytes;
-  uint32_t byte_array_allocated_offset;
+  uint32_t byte_array_allocated_offset, byte_array_buffer_offset;
   int byte_array_has_buffer; /* to 3.14; later it is a bytes object of its own */
 
   uintptr_t type_type, str_type, dict_type, set_type, frozenset_type, byte_array_type;

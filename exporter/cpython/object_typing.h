@@ -15,7 +15,7 @@
 // type: they are told by their addresses.
 //
 // Under PYTHONMALLOC=debug (the default of debug builds) each object follows 16 bytes of
-// the debug layer.
+// the debug layer; in the C heap 32, for pymalloc's own requests have one, too.
 //
 // Thread safety: as TypeTable. Reads the block only.
 
@@ -62,26 +62,37 @@ struct Finding {
   uintptr_t object;  // its address
 };
 
+// What an object owns beside its own block.
+struct OwnedBuffer {
+  uintptr_t address;  // as its allocator gave it out
+  uint64_t bytes;     // rounded up as that does; 0: it owns nothing
+  bool in_pool;       // else in the C heap
+};
+
 class ObjectTyper {
  public:
   ObjectTyper(const ObjectFacts& facts, TypeTable& types, const KeptFloats& floats)
       : facts_(facts), layout_(*facts.layout), types_(types), floats_(floats) {}
 
-  // What lies in the `bytes` at `block`, which must be readable.
-  Finding Look(uintptr_t block, uint32_t bytes) {
-    if (facts_.debug_bytes != 0) {
-      if (!HasDebugLayer(block)) return {BlockKind::kNothing, nullptr, 0};
-      block += facts_.debug_bytes;
-      bytes -= facts_.debug_bytes + facts_.debug_end_bytes;
-    }
+  // What lies in the `bytes` at `block`, of which the first 64 must be readable. There
+  // may be `spare_bytes` less one that nobody asked for.
+  Finding Look(uintptr_t block, uint64_t bytes, uint64_t spare_bytes = kStepBytes) {
+    if (facts_.debug_bytes != 0 && !StripDebugLayer(&block, &bytes))
+      return {BlockKind::kNothing, nullptr, 0};
     Finding found = LookFor(block, bytes);
-    if (found.kind == BlockKind::kNothing) found = LookForTheRest(block, bytes);
+    if (found.kind == BlockKind::kNothing)
+      found = LookForTheRest(block, bytes, spare_bytes);
     return found;
   }
 
-  // What the object owns beside its own block, rounded up as its allocator does; 0 if
-  // nothing. `in_pool`: whether that is a block of a pool.
-  uint64_t OwnedBytes(const Finding& found, bool* in_pool) const;
+  // The same of a block of the C library's, of which the first 80 must be readable.
+  Finding LookInHeap(uintptr_t block, uint64_t bytes, uint64_t spare_bytes) {
+    if (facts_.debug_bytes != 0 && !StripDebugLayer(&block, &bytes))
+      return {BlockKind::kNothing, nullptr, 0};
+    return Look(block, bytes, spare_bytes);
+  }
+
+  OwnedBuffer BufferOf(const Finding& found) const;
 
   // Whether the garbage collector has the object in its lists.
   bool Tracked(const Finding& found) const {
@@ -98,7 +109,13 @@ class ObjectTyper {
     return __atomic_load_n(reinterpret_cast<const uintptr_t*>(address), __ATOMIC_RELAXED);
   }
 
-  static bool HasDebugLayer(uintptr_t block) { return Word(block + 8) >> 8 == kDebugPad; }
+  bool StripDebugLayer(uintptr_t* block, uint64_t* bytes) const {
+    uint32_t layer_bytes = facts_.debug_bytes + facts_.debug_end_bytes;
+    if (Word(*block + 8) >> 8 != kDebugPad || *bytes < layer_bytes) return false;
+    *block += facts_.debug_bytes;
+    *bytes -= layer_bytes;
+    return true;
+  }
 
   bool PlausibleRefcount(uintptr_t word) const {
     word &= layout_.refcount_mask;
@@ -125,12 +142,12 @@ class ObjectTyper {
     return Word(header) != 0 || (Word(header + sizeof(void*)) & ~uintptr_t{7}) == 0;
   }
 
-  bool Fits(const TypeEntry& type, uintptr_t block, uint32_t bytes, uint32_t before) {
+  bool Fits(const TypeEntry& type, uintptr_t block, uint64_t bytes, uint32_t before) {
     return type.bytes_before == before && type.basic_bytes + before <= bytes &&
            (!type.has_gc || GcHeaderIsOne(block + before));
   }
 
-  Finding LookFor(uintptr_t block, uint32_t bytes) {
+  Finding LookFor(uintptr_t block, uint64_t bytes) {
     uint32_t least = layout_.type_offset + static_cast<uint32_t>(sizeof(void*));
     for (uint32_t before = 0; before <= kMostBytesBefore; before += kStepBytes) {
       if (before + least > bytes) break;
@@ -146,7 +163,7 @@ class ObjectTyper {
     return {BlockKind::kNothing, nullptr, 0};
   }
 
-  Finding LookForTheRest(uintptr_t block, uint32_t bytes);
+  Finding LookForTheRest(uintptr_t block, uint64_t bytes, uint64_t spare_bytes);
 
   const ObjectFacts& facts_;
   const PymallocExporterObjectLayout& layout_;

@@ -60,6 +60,7 @@ void TypeTable::EndPass() {
   for (int i = 0; i < name_count_; ++i) {
     NameTotal& name = memory_->names[i];
     name.objects = name.bytes = name.tracked = name.alone_bytes = 0;
+    name.large_objects = name.large_bytes = 0;
     name.pinned = 0;
   }
   for (const TypeEntry& type : *this) {

@@ -49,6 +49,8 @@ struct NameTotal {
   uint64_t tracked;
   double pinned;
   uint64_t alone_bytes;
+  uint64_t large_objects;  // of `objects`: in the C heap; set by the census
+  uint64_t large_bytes;
   uint32_t hash;
   uint32_t offset;  // of its text
   bool listed_live;

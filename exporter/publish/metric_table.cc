@@ -153,6 +153,9 @@ const MetricDefinition kMetricTable[kMetricCount] = {
     {Metric::kPinnedBytes, "python_pinned_bytes", kGauge,
      "Free bytes in sparse arenas, shared out to the types that live there and keep them "
      "from going. Adds up to all of these bytes."},
+    {Metric::kHeapTopPinBytes, "python_heap_top_pin_bytes", kGauge,
+     "Free bytes of the C heap that its topmost blocks keep below them and that would go "
+     "with these, by the type of the blocks or of their owners."},
 
     {Metric::kBuildInfo, "pymalloc_exporter_build_info", kGauge,
      "1, with the version of the exporter."},

@@ -78,6 +78,7 @@ enum class Metric {
   kLiveObjectBytes,
   kLiveUntypedBytes,
   kPinnedBytes,
+  kHeapTopPinBytes,
   // The exporter itself.
   kBuildInfo,
   kCollectorUp,

@@ -1,7 +1,7 @@
 // What a census found: objects alive by type, and what keeps sparse arenas from going.
 //
 // Plain data: no thread, no GIL, no allocation. All byte counts are bytes of blocks: with
-// gc headers, rounded up to the size class.
+// gc headers, rounded up to the size class; in the C heap with malloc's headers.
 
 #pragma once
 
@@ -12,6 +12,7 @@ namespace pymalloc_exporter {
 
 inline constexpr int kTypeNameBytes = 128;  // its end included
 inline constexpr int kMostCensusRows = 20;  // of types, in each table
+inline constexpr int kMostTopRows = 5;      // in that of the top of the heap
 
 // "module.qualname", valid UTF-8.
 struct TypeName {
@@ -42,6 +43,15 @@ struct CensusSample {
   uint64_t kept_pinned_bytes = 0;
   uint64_t untyped_pinned_bytes = 0;
   uint64_t pinned_total_bytes = 0;
+  // Free bytes of the C heap that its topmost blocks keep below them; `objects` counts
+  // blocks.
+  std::array<CensusRow, kMostTopRows> tops{};
+  uint32_t top_rows = 0;
+  uint64_t other_top_bytes = 0;
+  uint64_t native_top_bytes = 0;
+  // Objects in the C heap and what lists, sets, dicts and bytearrays keep there.
+  uint64_t large_heap_bytes = 0;
+  uint64_t large_mapped_bytes = 0;  // in mappings of their own
 };
 
 }  // namespace pymalloc_exporter

@@ -44,8 +44,8 @@ void AddHeap(const LedgerInput& input, Rest& rest, Ledger& out) {
   bool glibc = malloc.allocator == Allocator::kGlibc;
   Rest in_use(InMemory(malloc.in_use, glibc) + malloc.overhead_resident_bytes);
   Rest mapped(InMemory(malloc.mmapped, glibc));
-  int64_t large = in_use.Take(input.large_object_bytes);
-  large += mapped.Take(input.large_object_bytes - static_cast<uint64_t>(large));
+  int64_t large =
+      in_use.Take(input.large_heap_bytes) + mapped.Take(input.large_mapped_bytes);
   auto take = [&](int64_t bytes) { return rest.Take(static_cast<uint64_t>(bytes)); };
   out.of(LedgerComponent::kLargeObjects) = take(large);
   out.of(LedgerComponent::kNativeHeap) = take(in_use.TakeAll());

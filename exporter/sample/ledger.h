@@ -22,7 +22,7 @@ enum class LedgerComponent : uint8_t {
   kSmallHoles,       // free blocks in pools that are in use
   kFreePools,        // pools without a block in use, in arenas that stay
   kArenaOverhead,    // pool headers, remainders, what was never carved
-  kLargeObjects,     // Python objects in the C heap
+  kLargeObjects,     // Python objects and their buffers in the C heap
   kNativeHeap,       // the rest of the C heap in use, malloc's own bookkeeping included
   kHeapHoles,        // freed chunks of the C heap, and its top
   kMallocMappings,   // blocks for which malloc made a mapping of their own
@@ -49,7 +49,8 @@ struct LedgerInput {
   const ResidencySample* residency = nullptr;
   const PymallocSample* pymalloc = nullptr;
   const MallocSample* malloc = nullptr;
-  uint64_t large_object_bytes = 0;  // Python objects in the C heap
+  uint64_t large_heap_bytes = 0;    // Python objects and their buffers in the C heap
+  uint64_t large_mapped_bytes = 0;  // and in mappings of their own
 };
 
 // Adds up: the components are `resident_bytes` together. Only the unexplained can be

@@ -23,6 +23,10 @@ LedgerInput InputOf(const Sample& sample) {
   if (Has(sample, CollectorId::kPymalloc)) input.pymalloc = &sample.pymalloc;
   // Set by a walk through the C heap, of whatever age.
   if (sample.malloc.allocator != Allocator::kUnknown) input.malloc = &sample.malloc;
+  if (Has(sample, CollectorId::kCensus)) {
+    input.large_heap_bytes = sample.census.large_heap_bytes;
+    input.large_mapped_bytes = sample.census.large_mapped_bytes;
+  }
   return input;
 }
 

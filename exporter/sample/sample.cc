@@ -71,7 +71,8 @@ bool ValidRows(const std::array<CensusRow, Size>& rows, uint32_t count) {
 
 bool ValidCensus(const CensusSample& census) {
   return ValidRows(census.live, census.live_rows) &&
-         ValidRows(census.pinned, census.pinned_rows);
+         ValidRows(census.pinned, census.pinned_rows) &&
+         ValidRows(census.tops, census.top_rows);
 }
 
 }  // namespace

@@ -36,7 +36,19 @@ def panels() -> list:
                 "{{type}}",
                 instant=True,
             ),
-            width=8,
+            width=6,
+        ),
+        bars(
+            "What sits at the top of the C heap?",
+            "Free bytes of the C heap that its topmost blocks keep from going back, by the type "
+            "of what sits there. (native): no Python object.",
+            BYTES,
+            query(
+                f"topk(10, sum by (type) ({process('python_heap_top_pin_bytes')}))",
+                "{{type}}",
+                instant=True,
+            ),
+            width=6,
         ),
         bars(
             "Of what are there most?",
@@ -47,13 +59,13 @@ def panels() -> list:
                 "{{type}}",
                 instant=True,
             ),
-            width=8,
+            width=6,
         ),
         graph(
             "How much is alive without a type?",
             "Live blocks that are no objects: buffers and tables of native code.",
             BYTES,
             query(f"sum({process('python_live_untyped_bytes')})", "untyped"),
-            width=8,
+            width=6,
         ),
     ]

@@ -20,9 +20,11 @@ ENDPOINT_VARYING = 9
 # Rows that need --detail full.
 FULL = re.compile(r'pymalloc_class_|python_freelist_capacity_|,length="')
 # The census's rows are of types, which differ: the ten largest, other and free lists in two
-# metrics, and the untyped as well in the third.
-CENSUS = re.compile(r"python_live_object|python_pinned_bytes")
-CENSUS_SERIES = 2 * 12 + 13
+# metrics, and the untyped as well in the third; two (or five), other and native code at the top
+# of the heap.
+CENSUS = re.compile(r"python_live_object|python_pinned_bytes|python_heap_top_pin_bytes")
+CENSUS_SERIES = 2 * 12 + 13 + 4
+CENSUS_SERIES_MORE = 3  # at full detail
 BYTES_PER_SAMPLE = 1.5
 SCRAPES_PER_DAY = 86_400 // 15
 
@@ -35,7 +37,7 @@ def series_of_worker(full: bool) -> int:
     """A process has one role at a time; the golden scrape holds both."""
     own = [one for one in _golden() if 'worker="N"' in one and "process_role" not in one]
     fixed = [one for one in own if not CENSUS.match(one) and (full or not FULL.search(one))]
-    return 1 + CENSUS_SERIES + len(fixed)
+    return 1 + CENSUS_SERIES + full * CENSUS_SERIES_MORE + len(fixed)
 
 
 def series_of_endpoint() -> int:

@@ -81,8 +81,8 @@ def install(
 def heap() -> "Heap":
     """What lives now, by type: print it, subtract an earlier one from it.
 
-    Counted without the GIL, objects of up to 512 bytes. RuntimeError where the exporter is not
-    installed or cannot read this interpreter's heap, with the reason.
+    Counted without the GIL; objects of more than 512 bytes where malloc is glibc's. RuntimeError
+    where the exporter is not installed or cannot read this interpreter's heap, with the reason.
     """
     from pymalloc_exporter._heap import take
 

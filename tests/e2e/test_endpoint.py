@@ -30,7 +30,7 @@ VARYING = (
     "pymalloc_exporter_http_requests_total",
 )
 # Which types are the largest, neither.
-CENSUS = ("python_live_object", "python_pinned_bytes")
+CENSUS = ("python_live_object", "python_pinned_bytes", "python_heap_top_pin_bytes")
 
 
 def request(service: Service, path: str, method: str = "GET", **headers: str) -> tuple:

@@ -89,6 +89,7 @@ TEST(Families, StayBelow200SeriesAWorker) {
   constexpr int kKindsOf313 = 11;
   for (int i = 0; i < kKindsOf313; ++i) sample.free_lists.kinds[i].capacity = 1;
   sample.census.live_rows = sample.census.pinned_rows = 10;
+  sample.census.top_rows = kMostTopRows;
   sample.malloc.allocator = Allocator::kGlibc;
   EXPECT_LE(SeriesOfWorker(FamiliesOf({Live(0, sample)})), 200u);
 }

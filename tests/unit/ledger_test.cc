@@ -93,9 +93,9 @@ TEST_F(LedgerTest, CallsWhatHugePagesBroughtInOverhead) {
 }
 
 TEST_F(LedgerTest, FindsLargeObjectsInMappingsToo) {
-  input_.large_object_bytes = 65 * kMegabyte;
-  EXPECT_EQ(Of(LedgerComponent::kLargeObjects), 65);
-  EXPECT_EQ(Of(LedgerComponent::kNativeHeap), 0);
+  input_.large_mapped_bytes = 15 * kMegabyte;
+  EXPECT_EQ(Of(LedgerComponent::kLargeObjects), 35);
+  EXPECT_EQ(Of(LedgerComponent::kNativeHeap), 30);
   EXPECT_EQ(Of(LedgerComponent::kMallocMappings), 55);
 }
 

@@ -23,7 +23,8 @@ struct UsedChunk {
   std::span<const uint64_t> words;
 };
 
-inline constexpr int kFirstWords = 8;
+// Two layers of debugging, what comes before an object, and its first words.
+inline constexpr int kFirstWords = 10;
 
 // What a range of addresses holds for malloc.
 struct HeapRange {

@@ -123,7 +123,7 @@ Reason MallocCollector::CompareWithOracle() {
     if (!AskMalloc(&oracle)) return Reason::kNoOracle;
     if (oracle.heap_bytes + oracle.mapped_bytes > kMostAtInstall) return Reason::kNone;
     MallocSample sample;
-    Reason reason = Walk(&sample, pace);
+    Reason reason = Walk({}, &sample, pace);
     // Room for it may be lacking for the moment; the walks to come prove themselves.
     if (reason == Reason::kSwapped || reason == Reason::kOutOfMemory)
       return Reason::kNone;
@@ -146,20 +146,29 @@ Reason MallocCollector::Read(MallocSample* sample, Pace& pace) noexcept {
   if (state_ != Reason::kNone) return state_;
   sample->allocator = found_.allocator;
   memcpy(sample->version, found_.version, sizeof sample->version);
-  return found_.allocator == Allocator::kGlibc ? Walk(sample, pace)
+  std::span<ChunkVisitor* const> visitors(visitors_, static_cast<size_t>(visitor_count_));
+  return found_.allocator == Allocator::kGlibc ? Walk(visitors, sample, pace)
                                                : statistics_.Read(sample);
 }
 
-Reason MallocCollector::Walk(MallocSample* sample, Pace& pace) noexcept {
+Reason MallocCollector::WalkFor(ChunkVisitor& visitor, Pace& pace) const noexcept {
+  if (state_ != Reason::kNone) return state_;
+  if (found_.allocator != Allocator::kGlibc) return Reason::kNotPresent;
+  MallocSample sample;
+  ChunkVisitor* visitors[] = {&visitor};
+  return Walk(visitors, &sample, pace);
+}
+
+Reason MallocCollector::Walk(std::span<ChunkVisitor* const> visitors,
+                             MallocSample* sample, Pace& pace) const noexcept {
   WalkMemory memory;
   if (!memory.usable()) return Reason::kOutOfMemory;
-  std::span<ChunkVisitor* const> visitors(visitors_, static_cast<size_t>(visitor_count_));
   WalkState& state = memory.Make(layout_, pace, visitors);
   if (!state.reader.Open()) return Reason::kUnreadable;
   for (ChunkVisitor* visitor : visitors) visitor->Begin();
   Reason reason = state.arenas.Walk();
   if (reason == Reason::kNone) reason = state.mapped.Find();
-  if (reason == Reason::kNone && visitor_count_ > 0) DeliverEnd(state, visitors);
+  if (reason == Reason::kNone && !visitors.empty()) DeliverEnd(state, visitors);
   if (reason == Reason::kNone && state.reader.stopped()) reason = Reason::kInconsistent;
   for (ChunkVisitor* visitor : visitors) visitor->Commit(reason == Reason::kNone);
   if (reason == Reason::kNone) Fill(state, sample);

@@ -4,9 +4,11 @@
 // their statistics; an allocator that is not known is down (`unknown_allocator`).
 //
 // Thread safety: Install under the GIL, once; AddVisitor before the sampler runs; Collect
-// and Walk one at a time, by whoever sees to that.
+// and Read one at a time, by whoever sees to that.
 
 #pragma once
+
+#include <span>
 
 #include "exporter/sample/collector.h"
 #include "exporter/system/malloc/allocator.h"
@@ -30,6 +32,10 @@ class MallocCollector final : public SlowCollector {
   // The visitor lives for ever, and sees every walk from now on.
   void AddVisitor(ChunkVisitor* visitor);
 
+  // A walk on the calling thread, of any thread, that `visitor` alone sees. kNotPresent
+  // where nothing can be walked: another allocator than glibc.
+  Reason WalkFor(ChunkVisitor& visitor, Pace& pace) const noexcept;
+
   // One reading on the calling thread. Allocates nothing.
   Reason Read(MallocSample* sample, Pace& pace) noexcept;
 
@@ -40,7 +46,8 @@ class MallocCollector final : public SlowCollector {
  private:
   Reason Prove();
   Reason CompareWithOracle();
-  Reason Walk(MallocSample* sample, Pace& pace) noexcept;
+  Reason Walk(std::span<ChunkVisitor* const> visitors, MallocSample* sample,
+              Pace& pace) const noexcept;
 
   AllocatorFound found_;
   Reason state_ = Reason::kStarting;
