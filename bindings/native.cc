@@ -15,6 +15,7 @@
 #include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/oracle.h"
 #include "exporter/exporter.h"
+#include "exporter/sample/census_answerer.h"
 #include "exporter/sample/ledger_collector.h"
 #include "exporter/sample/sample_answerer.h"
 #include "exporter/system/cgroup.h"
@@ -97,7 +98,11 @@ void Start(const Settings& settings) {
   static TrimAnswerer& trim = *new TrimAnswerer;
   static auto& collect = *new InterpreterAnswerer(QuestionKind::kCollect);
   static auto& clear = *new InterpreterAnswerer(QuestionKind::kClearFreeLists);
-  Answerer* answerers[] = {&sample, &trim, &collect, &clear};
+  const CensusHistory& history = TheCensus().history();
+  static auto& census = *new CensusAnswerer(QuestionKind::kCensus, history);
+  static auto& diff = *new CensusAnswerer(QuestionKind::kDiff, history);
+  static auto& pins = *new CensusAnswerer(QuestionKind::kPins, history);
+  Answerer* answerers[] = {&sample, &trim, &collect, &clear, &census, &diff, &pins};
   char error[200];
   if (!Exporter::Instance().Start(settings, {collectors, slow_collectors, answerers},
                                   error))

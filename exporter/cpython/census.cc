@@ -379,4 +379,51 @@ void Census::Finish(int top, CensusSample* out) {
   out->untyped_bytes = totals_.block_bytes > told ? totals_.block_bytes - told : 0;
 }
 
+// The largest, where there are more than there is room for.
+void Census::Keep(const CensusSample& sample, CensusSnapshot* out) {
+  uint16_t ids[TypeTable::kMostNames];
+  const NameTotal* names = types_.names();
+  int count = 0;
+  for (int i = 0; i < types_.name_count(); ++i) {
+    const NameTotal& name = names[i];
+    if (name.objects == 0 && name.bytes == 0) continue;
+    if (Reserved(types_.Name(name))) {
+      out->other_objects += name.objects;
+      out->other_bytes += name.bytes;
+      continue;
+    }
+    ids[count++] = static_cast<uint16_t>(i);
+  }
+  if (count > CensusSnapshot::kMostRows) {
+    std::nth_element(
+        ids, ids + CensusSnapshot::kMostRows, ids + count,
+        [&](uint16_t a, uint16_t b) { return names[a].bytes > names[b].bytes; });
+  }
+  uint64_t pinned = sample.kept_pinned_bytes + sample.untyped_pinned_bytes;
+  for (int i = 0; i < count; ++i) {
+    const NameTotal& name = names[ids[i]];
+    auto bytes = static_cast<uint64_t>(name.pinned);
+    pinned += bytes;
+    out->Add(types_.Name(name),
+             {name.objects, name.bytes, bytes, name.alone_bytes, name.hash, 0});
+  }
+  out->Sort();
+  out->sparse_free_bytes = sample.pinned_total_bytes;
+  // What rounding leaves, and types that have no name of their own.
+  if (out->sparse_free_bytes > pinned)
+    out->other_pinned_bytes += out->sparse_free_bytes - pinned;
+  out->kept_objects = sample.kept_objects;
+  out->kept_bytes = sample.kept_bytes;
+  out->kept_pinned_bytes = sample.kept_pinned_bytes;
+  out->untyped_bytes = sample.untyped_bytes;
+  out->untyped_pinned_bytes = sample.untyped_pinned_bytes;
+  for (int i = 0; i < top_pins(); ++i) {
+    const TopPin& pin = top_pins_[i];
+    std::string_view name;
+    if (pin.name != TopPin::kNobodys) name = types_.Name(names[pin.name]);
+    out->AddTop(Reserved(name) ? std::string_view() : name, pin.bytes,
+                pin.free_bytes_below);
+  }
+}
+
 }  // namespace pymalloc_exporter

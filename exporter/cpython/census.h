@@ -23,6 +23,7 @@
 #include "exporter/cpython/object_typing.h"
 #include "exporter/cpython/pool_blocks.h"
 #include "exporter/sample/census.h"
+#include "exporter/sample/census_snapshot.h"
 
 namespace pymalloc_exporter {
 
@@ -67,6 +68,8 @@ class Census final : public ArenaReader {
   bool Read(uintptr_t arena, uint32_t piece) override;
   // At most `top` types a table.
   void Finish(int top, CensusSample* out);
+  // After Finish(), what it found, `sample` included.
+  void Keep(const CensusSample& sample, CensusSnapshot* out);
 
   const CensusTotals& totals() const { return totals_; }
   TypeTable& types() { return types_; }

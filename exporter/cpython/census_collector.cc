@@ -20,7 +20,9 @@ Reason TakeCensus(const ObjectFacts& facts, PymallocCollector& pymalloc,
 Reason CensusCollector::Begin(const ObjectFacts& facts, const PoolGeometry& geometry) {
   state_ = Reason::kStarting;
   facts_ = facts;
-  return census_.Open(facts_, geometry) ? Reason::kNone : Reason::kOutOfMemory;
+  another_ = true;
+  return census_.Open(facts_, geometry) && history_.Open() ? Reason::kNone
+                                                           : Reason::kOutOfMemory;
 }
 
 Reason CensusCollector::Collect(Sample& sample, Pace& pace) noexcept {
@@ -30,8 +32,13 @@ Reason CensusCollector::Collect(Sample& sample, Pace& pace) noexcept {
   Reason reason = TakeCensus(
       facts_, pymalloc_, free_lists_, PymallocCollector::Scope::kProcess,
       sample.process.swap_bytes > 0, top_, large_.last(), pace, census_, &found);
-  if (reason == Reason::kNone) sample.census = found;
-  return reason;
+  if (reason != Reason::kNone) return reason;
+  sample.census = found;
+  if (another_.exchange(false)) history_.Forget();
+  pace.Rest();
+  census_.Keep(found, &history_.Next());
+  history_.Commit(Seconds(CLOCK_REALTIME));
+  return Reason::kNone;
 }
 
 }  // namespace pymalloc_exporter

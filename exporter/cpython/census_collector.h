@@ -29,6 +29,10 @@ class CensusCollector final : public SlowCollector {
   CollectorId id() const override { return CollectorId::kCensus; }
   Reason Collect(Sample& sample, Pace& pace) noexcept override;
 
+  // Of the start and the last few, for the sampler's thread.
+  const CensusHistory& history() const { return history_; }
+  void BecomeChild() noexcept override { history_.Forget(); }
+
   // At install: what is known of the interpreter now.
   Reason Begin(const ObjectFacts& facts, const PoolGeometry& geometry);
   void SetTop(int top) { top_ = top; }
@@ -50,6 +54,8 @@ class CensusCollector final : public SlowCollector {
   std::atomic<int> top_{10};
   ObjectFacts facts_;
   Census census_;
+  CensusHistory history_;
+  std::atomic<bool> another_{false};  // interpreter than that of the history
   LargeObjects large_{facts_, state_};
 };
 

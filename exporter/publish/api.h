@@ -2,6 +2,9 @@
 //
 //   GET  /api/v1/workers                  who there is
 //   GET  /api/v1/workers/N/sample         a look at worker N, made now
+//   GET  /api/v1/workers/N/census         its last census: what lives, by type
+//   GET  /api/v1/workers/N/diff           what there is more of than in earlier ones
+//   GET  /api/v1/workers/N/pins           what keeps sparse arenas and the heap's top
 //   POST /api/v1/workers/N/trim           remedies, where they are enabled
 //   POST /api/v1/workers/N/collect
 //   POST /api/v1/workers/N/clear-free-lists

@@ -34,6 +34,9 @@ enum class HttpPath : uint8_t {
   kTrim,
   kCollect,
   kClearFreeLists,
+  kCensus,
+  kDiff,
+  kPins,
   kOther,
   kCount
 };
@@ -47,6 +50,9 @@ inline constexpr const char* kHttpPathNames[] = {"/metrics",
                                                  "/api/v1/workers/N/trim",
                                                  "/api/v1/workers/N/collect",
                                                  "/api/v1/workers/N/clear-free-lists",
+                                                 "/api/v1/workers/N/census",
+                                                 "/api/v1/workers/N/diff",
+                                                 "/api/v1/workers/N/pins",
                                                  "other"};
 inline constexpr int kHttpCodeValues[] = {200, 400, 403, 404, 405, 502, 503, 504};
 

@@ -20,7 +20,16 @@
 namespace pymalloc_exporter {
 
 // The order is part of the messages between processes (see kLayoutVersion).
-enum class QuestionKind : uint32_t { kSample, kTrim, kCollect, kClearFreeLists, kCount };
+enum class QuestionKind : uint32_t {
+  kSample,
+  kTrim,
+  kCollect,
+  kClearFreeLists,
+  kCensus,
+  kDiff,
+  kPins,
+  kCount
+};
 
 struct QuestionRow {
   const char* name;      // the last part of its path
@@ -29,10 +38,10 @@ struct QuestionRow {
 };
 
 inline constexpr QuestionRow kQuestions[] = {
-    {"sample", 2 * kSecond, false},
-    {"trim", 10 * kSecond, true},
-    {"collect", 10 * kSecond, true},
-    {"clear-free-lists", 10 * kSecond, true},
+    {"sample", 2 * kSecond, false},  {"trim", 10 * kSecond, true},
+    {"collect", 10 * kSecond, true}, {"clear-free-lists", 10 * kSecond, true},
+    {"census", 2 * kSecond, false},  {"diff", 2 * kSecond, false},
+    {"pins", 2 * kSecond, false},
 };
 static_assert(sizeof kQuestions / sizeof *kQuestions ==
               static_cast<size_t>(QuestionKind::kCount));
