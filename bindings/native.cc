@@ -278,6 +278,7 @@ py::dict CompareMalloc() {
   py::dict theirs, both;
   theirs["heap_bytes"] = oracle.heap_bytes;
   theirs["mmapped_bytes"] = oracle.mapped_bytes;
+  theirs["mmapped_blocks"] = oracle.mapped_blocks;
   theirs["in_use_bytes"] = oracle.in_use_bytes;
   theirs["free_bytes"] = oracle.free_bytes;
   theirs["fast_free_bytes"] = oracle.fast_free_bytes;

@@ -9,8 +9,6 @@ namespace pymalloc_exporter {
 namespace {
 
 constexpr uint64_t kFileOrShared = uint64_t{1} << 61;
-constexpr uint64_t kPresent = uint64_t{1} << 63;
-constexpr uint64_t kSwapped = uint64_t{1} << 62;
 
 }  // namespace
 
@@ -30,7 +28,7 @@ bool PageMap::AnySwapped(uintptr_t address, uint64_t bytes) const {
     int count = static_cast<int>(std::min<uint64_t>(kWindowPages, end - page));
     if (!Read(page, count, entries)) return true;
     for (int i = 0; i < count; ++i) {
-      if (entries[i] & kSwapped) return true;
+      if (IsSwapped(entries[i])) return true;
     }
     page += static_cast<uint64_t>(count);
   }
@@ -41,7 +39,7 @@ void PageMap::FindWritten(uintptr_t address, int count, bool* written) const {
   uint64_t entries[kWindowPages];
   bool known = Read(address / kPageBytes, count, entries);
   for (int i = 0; i < count; ++i) {
-    bool there = (entries[i] & (kPresent | kSwapped)) != 0;
+    bool there = (entries[i] & kEntryIsPresent) != 0 || IsSwapped(entries[i]);
     written[i] = !known || (there && (entries[i] & kFileOrShared) == 0);
   }
 }

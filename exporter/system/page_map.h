@@ -1,8 +1,8 @@
 // The kernel's page map of the own process.
 //
-// Source: admin-guide/mm/pagemap.rst: 8 bytes a page; bit 61 file-backed or shared, bit
-// 62 swapped, bit 63 present. Thread safety: one thread. No GIL, no malloc. Reads windows
-// of 2 MiB of addresses at most.
+// Source: admin-guide/mm/pagemap.rst: 8 bytes a page; bit 58 a guard (Linux 6.15), bit 61
+// file-backed or shared, bit 62 swapped, bit 63 present. Thread safety: one thread. No
+// GIL, no malloc. Reads windows of 2 MiB of addresses at most.
 
 #pragma once
 
@@ -12,6 +12,16 @@ namespace pymalloc_exporter {
 
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr int kWindowPages = 512;
+
+inline constexpr uint64_t kEntryIsGuard = uint64_t{1} << 58;
+inline constexpr uint64_t kEntryIsSwapped = uint64_t{1} << 62;
+inline constexpr uint64_t kEntryIsPresent = uint64_t{1} << 63;
+
+// A guard (MADV_GUARD_INSTALL: glibc 2.43 has them below its thread stacks) is shown as
+// swapped, too, but there is nothing.
+constexpr bool IsSwapped(uint64_t entry) {
+  return (entry & (kEntryIsSwapped | kEntryIsGuard)) == kEntryIsSwapped;
+}
 
 class PageMap {
  public:

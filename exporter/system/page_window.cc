@@ -12,8 +12,6 @@ namespace {
 
 constexpr uint64_t kMapExclusive = uint64_t{1} << 56;
 constexpr uint64_t kMapFile = uint64_t{1} << 61;
-constexpr uint64_t kMapSwapped = uint64_t{1} << 62;
-constexpr uint64_t kMapPresent = uint64_t{1} << 63;
 
 // From linux/fs.h of 6.7, which older headers lack.
 struct ScanRequest {
@@ -29,8 +27,8 @@ constexpr int kScanRegions = 64;
 static_assert(kPageMapScan == _IOWR('f', 16, ScanRequest));
 
 uint8_t StateOf(uint64_t entry) {
-  if (entry & kMapSwapped) return kPageSwapped;
-  if (!(entry & kMapPresent)) return 0;
+  if (IsSwapped(entry)) return kPageSwapped;
+  if (!(entry & kEntryIsPresent)) return 0;
   if (entry & kMapFile) return kPageOfFile;
   return entry & kMapExclusive ? kPageAnonymous | kPageExclusive : kPageAnonymous;
 }

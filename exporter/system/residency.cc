@@ -12,9 +12,6 @@
 namespace pymalloc_exporter {
 namespace {
 
-constexpr uint64_t kPresent = uint64_t{1} << 63;
-constexpr uint64_t kSwapped = uint64_t{1} << 62;
-
 void AskKernel(uintptr_t address, int pages, PageState* states) {
   unsigned char resident[Residency::kMostPages];
   size_t bytes = static_cast<size_t>(pages) * kPageBytes;
@@ -57,9 +54,9 @@ bool Residency::ReadPageMap(uintptr_t address, int pages, PageState* states) con
   if (pread(page_map_, entries, bytes, offset) != static_cast<ssize_t>(bytes))
     return false;
   for (int i = 0; i < pages; ++i) {
-    states[i] = (entries[i] & kPresent)   ? PageState::kResident
-                : (entries[i] & kSwapped) ? PageState::kSwapped
-                                          : PageState::kAbsent;
+    states[i] = (entries[i] & kEntryIsPresent) ? PageState::kResident
+                : IsSwapped(entries[i])        ? PageState::kSwapped
+                                               : PageState::kAbsent;
   }
   return true;
 }

@@ -28,6 +28,7 @@ heaps.Map.argtypes = [ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t]
 heaps.MoveBreak.argtypes = [ctypes.c_long]
 heaps.SplitHeap.argtypes = [ctypes.c_void_p]
 libc = ctypes.CDLL(None)
+glibc = tuple(map(int, os.confstr("CS_GNU_LIBC_VERSION").split()[1].split(".")))
 
 def rollup(*fields):
     with open("/proc/self/smaps_rollup") as file:
@@ -43,13 +44,16 @@ def check(least_bytes=0):
     assert both["reason"] == "none", both
     free = ours["free"]["bytes"] + ours["top"]["bytes"] + oracle["fast_free_bytes"]
     in_use = ours["in_use"]["bytes"] + ours["overhead_bytes"] - oracle["fast_free_bytes"]
-    found = (free, in_use, ours["mmapped"]["bytes"])
-    said = (oracle["free_bytes"], oracle["in_use_bytes"], oracle["mmapped_bytes"])
+    found = (free, in_use, ours["mmapped"]["chunks"])
+    said = (oracle["free_bytes"], oracle["in_use_bytes"], oracle["mmapped_blocks"])
     assert found == said, (found, said)
+    # glibc 2.43 adds 16 for each realloc() of a block, and never takes them back.
+    drift = oracle["mmapped_bytes"] - ours["mmapped"]["bytes"]
+    assert drift == 0 or (glibc >= (2, 43) and 0 < drift < 4096 and drift % 16 == 0), drift
     assert sum(ours["free_bytes_by_size"]) == ours["free"]["bytes"]
     for state in ("in_use", "free", "top", "mmapped"):
         assert ours[state]["resident_bytes"] <= ours[state]["bytes"]
-    assert sum(said) >= least_bytes, said
+    assert sum(said[:2]) + ours["mmapped"]["bytes"] >= least_bytes, said
     return ours
 
 check()
@@ -86,6 +90,23 @@ HEAPS = {
         first = heaps.Fill(20_000, 100, 2000, 2, 0)
         assert heaps.SplitHeap(first) == 0
         check(10_000_000)
+    """,
+    "mapped blocks that are moved": """
+        kept = [bytearray(300_000) for _ in range(20)]
+        for thing in kept: thing.extend(bytes(3_000_000))
+        ours = check(60_000_000)
+        assert ours["mmapped"]["chunks"] >= 20 and ours["mmapped"]["bytes"] % 4096 == 0
+    """,
+    "thread stacks": """
+        import threading
+        heaps.Map(20, 200_000, 600_000)
+        done = threading.Event()
+        threads = [threading.Thread(target=done.wait) for _ in range(20)]
+        for thread in threads: thread.start()
+        check()
+        done.set()
+        for thread in threads: thread.join()
+        check()
     """,
     "Python's own": """
         kept = [" " * (i * 16) for i in range(1, 100) for _ in range(5000 // i)]

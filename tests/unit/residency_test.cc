@@ -1,12 +1,17 @@
+#include "exporter/system/residency.h"
+
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <functional>
 #include <thread>
 
+#include "exporter/system/page_map.h"
 #include "exporter/system/page_window.h"
 #include "exporter/system/residency_collector.h"
 
@@ -54,6 +59,38 @@ TEST(PageWindows, TellsWrittenFromUntouchedAndFromTheZeroPage) {
     EXPECT_TRUE(states[3] & kPageZero);
   }
   EXPECT_EQ(states[4], 0);
+}
+
+// As glibc 2.43 has them below its thread stacks.
+TEST(PageWindows, TakesNoGuardForSwapped) {
+  constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, Linux 6.13
+  Memory memory(4 * kPageBytes);
+  memory.Touch(0, 4 * kPageBytes);
+  int refused = madvise(memory.start(), 2 * kPageBytes, kGuardInstall);
+  // Linux 6.15 tells them from pages that are swapped out.
+  int major = 0, minor = 0;
+  utsname system;
+  uname(&system);
+  sscanf(system.release, "%d.%d", &major, &minor);
+  if (major < 6 || (major == 6 && minor < 15)) GTEST_SKIP() << "needs Linux 6.15";
+  ASSERT_EQ(refused, 0);
+  PageWindows windows;
+  windows.Open();
+  uint8_t states[4];
+  ASSERT_TRUE(windows.Read(memory.address(), 4, states));
+  EXPECT_EQ(states[0], 0);
+  EXPECT_EQ(states[2], kPageAnonymous | kPageExclusive);
+  PageState seen[4];
+  Residency().Read(memory.address(), 4, seen);
+  EXPECT_EQ(seen[0], PageState::kAbsent);
+  EXPECT_EQ(seen[2], PageState::kResident);
+  PageMap pages;
+  ASSERT_TRUE(pages.Open());
+  EXPECT_FALSE(pages.AnySwapped(memory.address(), 4 * kPageBytes));
+  bool written[4];
+  pages.FindWritten(memory.address(), 4, written);
+  EXPECT_FALSE(written[0]);
+  EXPECT_TRUE(written[2]);
 }
 
 TEST(PageWindows, LooksWithoutMakingAnythingResident) {

@@ -207,54 +207,70 @@ uintptr_t FindMainHeap(const ModuleData& libc, const GlibcLayout& layout) {
   return line != 0 && Notes(libc, line) ? line : 0;
 }
 
-std::vector<uint64_t> WordsOf(const ModuleData& libc) {
-  std::vector<uint64_t> words;
-  size_t bytes = 0;
-  for (const AddressRange& segment : libc.writable) bytes += segment.end - segment.start;
-  words.reserve(bytes / sizeof(uint64_t));
-  ForEachWord(libc, [&](uintptr_t at) { words.push_back(WordAt(at)); });
-  return words;
+// The C library's words before a block of its own mapping is made, while there is one,
+// and after. Sized beforehand: nothing else is allocated meanwhile.
+struct Trial {
+  explicit Trial(size_t words) : before(words), during(words), after(words) {}
+
+  std::vector<uint64_t> before, during, after;
+};
+
+size_t CountWords(const ModuleData& libc) {
+  size_t count = 0;
+  ForEachWord(libc, [&](uintptr_t) { ++count; });
+  return count;
 }
 
-// A block that is never touched makes one word of the C library's (and the most it ever
-// was) grow by its mapping's size; its end makes that one alone fall again.
-bool FindMappedBytes(const ModuleData& libc, GlibcLayout* layout) {
-  std::vector<uint64_t> before = WordsOf(libc);
+void CopyWords(const ModuleData& libc, std::vector<uint64_t>* words) {
+  size_t index = 0;
+  ForEachWord(libc, [&](uintptr_t at) { (*words)[index++] = WordAt(at); });
+}
+
+// The header of the block, which is never touched.
+ChunkHeader TryMappedBlock(const ModuleData& libc, Trial* trial) {
+  CopyWords(libc, &trial->before);
   void* block = malloc(kMappedRequest);
-  if (block == nullptr) return false;
+  if (block == nullptr) return {};
   // The compiler must neither drop the pair nor mind what lies before the block.
   auto address = reinterpret_cast<uintptr_t>(block);
   asm volatile("" : "+r"(address) : : "memory");
   ChunkHeader header{WordAt(address - 16), WordAt(address - 8)};
-  uint64_t bytes = header.bytes();
-  bool own_mapping = header.own_mapping();
-  std::vector<uintptr_t> grown;
-  uint64_t growth = 0;
+  CopyWords(libc, &trial->during);
+  free(block);
+  CopyWords(libc, &trial->after);
+  return header;
+}
+
+// The block makes one word of the C library's grow by its mapping's size (and the most it
+// ever was), and one int by one; its end makes these alone fall again.
+bool FindMappedBlocks(const ModuleData& libc, uint64_t blocks, GlibcLayout* layout) {
+  Trial trial(CountWords(libc));
+  ChunkHeader header = TryMappedBlock(libc, &trial);
+  if (header.bytes() == 0) return false;
+  // MALLOC_MMAP_MAX_=0: there are none.
+  if (!header.own_mapping()) return true;
+  int byte_counts = 0, block_counts = 0;
   size_t index = 0;
   ForEachWord(libc, [&](uintptr_t at) {
-    uint64_t more = WordAt(at) - before[index++];
-    if (more == bytes || more == bytes + kChunkHeaderBytes) {
-      growth = more;
-      grown.push_back(at);
+    size_t i = index++;
+    if (trial.after[i] != trial.before[i]) return;
+    uint64_t more = trial.during[i] - trial.before[i];
+    uint64_t extra = more - header.bytes();
+    if (extra == 0 || extra == kChunkHeaderBytes) {
+      layout->mapped_bytes = reinterpret_cast<const volatile uint64_t*>(at);
+      layout->mapping_extra_bytes = static_cast<uint32_t>(extra);
+      ++byte_counts;
+    }
+    for (int half = 0; half < 2; ++half) {
+      bool counts = more == uint64_t{1} << (32 * half) &&
+                    static_cast<uint32_t>(trial.before[i] >> (32 * half)) == blocks;
+      if (!counts) continue;
+      layout->mapped_blocks = reinterpret_cast<const volatile int32_t*>(at) + half;
+      ++block_counts;
     }
   });
-  free(block);
-  // MALLOC_MMAP_MAX_=0: there are none.
-  if (!own_mapping) return true;
-  int found = 0;
-  for (uintptr_t at : grown) {
-    bool fell = false;
-    index = 0;
-    ForEachWord(libc, [&](uintptr_t word) {
-      if (word == at) fell = WordAt(word) == before[index];
-      ++index;
-    });
-    if (!fell) continue;
-    layout->mapped_bytes = reinterpret_cast<const volatile uint64_t*>(at);
-    layout->mapping_extra_bytes = static_cast<uint32_t>(growth - bytes);
-    ++found;
-  }
-  return found == 1;
+  if (block_counts != 1) layout->mapped_blocks = nullptr;
+  return byte_counts == 1 && (layout->mapped_bytes_exact() || block_counts == 1);
 }
 
 uint64_t SecondWordAfterFree(size_t bytes, uint64_t written) {
@@ -280,7 +296,8 @@ bool AskMalloc(MallocOracle* oracle) {
   auto ask = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "mallinfo2"));
   if (ask == nullptr) return false;
   struct mallinfo2 info = ask();
-  *oracle = {info.arena, info.hblkhd, info.uordblks, info.fordblks, info.fsmblks};
+  *oracle = {info.arena,    info.hblkhd,   info.hblks,
+             info.uordblks, info.fordblks, info.fsmblks};
   return true;
 }
 
@@ -293,7 +310,7 @@ Reason ProveGlibc(uintptr_t malloc_code, GlibcLayout* layout) {
     GlibcLayout found;
     if (ArenaSearch(libc, oracle.heap_bytes).Run(&found) != 1) continue;
     found.main_heap = FindMainHeap(libc, found);
-    if (!FindMappedBytes(libc, &found)) continue;
+    if (!FindMappedBlocks(libc, oracle.mapped_blocks, &found)) continue;
     found.cached_key = FindCachedKey();
     *layout = found;
     return Reason::kNone;

@@ -30,8 +30,15 @@ struct GlibcLayout {
   const volatile uint64_t* mapped_bytes = nullptr;
   // What such a mapping has beyond the block that it holds (2.43: 16).
   uint32_t mapping_extra_bytes = 0;
+  // The count of such blocks (an int); null where it was not found.
+  const volatile int32_t* mapped_blocks = nullptr;
   // The second word of a block in a thread's cache; 0: not known.
   uint64_t cached_key = 0;
+
+  // Whether `mapped_bytes` is what the mappings have. Where they have more than their
+  // blocks, each realloc() of one makes it grow by as much, for good: there the number of
+  // blocks has to agree.
+  bool mapped_bytes_exact() const { return mapping_extra_bytes == 0; }
 
   uint64_t MainWord(uint32_t offset) const {
     return *reinterpret_cast<const volatile uint64_t*>(main_arena + offset);
@@ -40,8 +47,9 @@ struct GlibcLayout {
 
 // What malloc itself says, with its lock.
 struct MallocOracle {
-  uint64_t heap_bytes;       // of all arenas
-  uint64_t mapped_bytes;     // blocks of their own mapping
+  uint64_t heap_bytes;    // of all arenas
+  uint64_t mapped_bytes;  // blocks of their own mapping
+  uint64_t mapped_blocks;
   uint64_t in_use_bytes;     // everything that is not free
   uint64_t free_bytes;       // tops and fast bins included
   uint64_t fast_free_bytes;  // in fast bins, which the chunks themselves show as in use

@@ -130,9 +130,11 @@ Reason MallocCollector::CompareWithOracle() {
     uint64_t free = sample.free.bytes + sample.top.bytes + oracle.fast_free_bytes;
     uint64_t in_use =
         sample.in_use.bytes + sample.overhead_bytes - oracle.fast_free_bytes;
-    bool agrees = reason == Reason::kNone && free == oracle.free_bytes &&
-                  in_use == oracle.in_use_bytes &&
-                  sample.mmapped.bytes == oracle.mapped_bytes;
+    bool agrees =
+        reason == Reason::kNone && free == oracle.free_bytes &&
+        in_use == oracle.in_use_bytes && sample.mmapped.chunks == oracle.mapped_blocks &&
+        (layout_.mapped_bytes_exact() ? sample.mmapped.bytes == oracle.mapped_bytes
+                                      : sample.mmapped.bytes <= oracle.mapped_bytes);
     if (agrees) return Reason::kNone;
   }
   return Reason::kOracleMismatch;

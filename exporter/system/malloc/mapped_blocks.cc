@@ -95,27 +95,33 @@ Reason MappedBlocks::FindOnce() {
   all_kept_ = true;
   swapped_ = false;
   figure_ = HeapFigure{};
-  counter_least_ = UINT64_MAX;
-  counter_most_ = 0;
-  bool wanted =
-      PiecesWanted() || (layout_.mapped_bytes != nullptr && *layout_.mapped_bytes > 0);
-  NoteCounter();
+  mapped_bytes_ = mapped_blocks_ = Counter{};
+  NoteCounters();
+  bool wanted = PiecesWanted() || mapped_bytes_.most > 0;
   if (wanted && !ScanAll()) return Reason::kUnreadable;
-  NoteCounter();
+  NoteCounters();
   if (reader_.stopped()) return Reason::kInconsistent;
-  uint64_t found = 0;
-  for (int i = 0; i < block_count_; ++i) found += blocks_[i].bytes;
-  bool counted = found >= counter_least_ && found <= counter_most_;
-  if (counted && all_kept_ && !PiecesWanted()) return Reason::kNone;
+  if (AreAll() && !PiecesWanted()) return Reason::kNone;
   walk_.totals() = totals;
   arenas_.GoBackTo(mark);
   return swapped_ ? Reason::kSwapped : Reason::kIncomplete;
 }
 
-void MappedBlocks::NoteCounter() {
-  uint64_t counter = layout_.mapped_bytes == nullptr ? 0 : *layout_.mapped_bytes;
-  counter_least_ = std::min(counter_least_, counter);
-  counter_most_ = std::max(counter_most_, counter);
+void MappedBlocks::NoteCounters() {
+  mapped_bytes_.Note(layout_.mapped_bytes == nullptr ? 0 : *layout_.mapped_bytes);
+  if (layout_.mapped_blocks != nullptr)
+    mapped_blocks_.Note(static_cast<uint64_t>(*layout_.mapped_blocks));
+}
+
+// Whether what was found is what malloc counts.
+bool MappedBlocks::AreAll() const {
+  if (!all_kept_) return false;
+  bool known = layout_.mapped_blocks != nullptr;
+  if (known && !mapped_blocks_.Saw(static_cast<uint64_t>(block_count_))) return false;
+  uint64_t bytes = 0;
+  for (int i = 0; i < block_count_; ++i) bytes += blocks_[i].bytes;
+  return layout_.mapped_bytes_exact() ? mapped_bytes_.Saw(bytes)
+                                      : bytes <= mapped_bytes_.most;
 }
 
 bool MappedBlocks::ScanAll() {
@@ -127,7 +133,7 @@ bool MappedBlocks::ScanAll() {
     any = true;
     if (Holds(mapping)) ScanMapping(mapping);
     reader_.Worked(1);
-    NoteCounter();
+    NoteCounters();
   }
   return any && !mappings.failed();
 }

@@ -4,7 +4,7 @@
 // The kernel merges such mappings with their neighbours and nothing lists them: every
 // resident page of every anonymous mapping is looked at, the few bytes where a block's
 // header can stand. A header there names its size and its distance from the mapping's
-// start, which have to fit in whole pages; the sum has to be what malloc counts.
+// start, which have to fit in whole pages; number and sum have to be what malloc counts.
 //
 // Source: malloc/malloc.c, sysmalloc_mmap(), _int_memalign(). In 2.43 the mapping has 16
 // bytes more than that, and bit 0 of the first word is a flag.
@@ -13,6 +13,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -64,7 +65,18 @@ class MappedBlocks {
   void LookAt(const uintptr_t* pages, int count, const Mapping& mapping);
   bool TakeBlock(uintptr_t header, const ChunkHeader& words, const Mapping& mapping);
   bool TakePiece(uintptr_t page, const ChunkHeader& words, const Mapping& mapping);
-  void NoteCounter();
+  // What one of malloc's counters was meanwhile.
+  struct Counter {
+    uint64_t least = UINT64_MAX, most = 0;
+
+    void Note(uint64_t value) {
+      least = std::min(least, value);
+      most = std::max(most, value);
+    }
+    bool Saw(uint64_t value) const { return least <= value && value <= most; }
+  };
+  void NoteCounters();
+  bool AreAll() const;
   bool PiecesWanted() const { return arenas_.MissingOfMainArena() > 0; }
 
   const GlibcLayout& layout_;
@@ -81,8 +93,8 @@ class MappedBlocks {
 
   bool every_place_ = false;  // also where alignments of 128 to 2048 bytes put a header
   bool swapped_ = false;
-  uintptr_t passed_ = 0;                           // looked at up to here
-  uint64_t counter_least_ = 0, counter_most_ = 0;  // as seen during the search
+  uintptr_t passed_ = 0;                  // looked at up to here
+  Counter mapped_bytes_, mapped_blocks_;  // as seen during the search
   PageState states_[Residency::kMostPages];
 };
 
