@@ -210,11 +210,13 @@ def test_dead_objects_in_free_lists_are_not_alive(free_port):
         after = dead()
         found, expected = (now - then for now, then in zip(after, before))
         assert expected > 2_000
-        # To 3.10 each code that ran keeps a dead frame, in no list.
+        # To 3.10 each code that ran keeps a dead frame, in no list. From 3.14 on what is
+        # returned takes ints out of theirs, as many as are large.
         frames = 10 if sys.version_info < (3, 11) else 0
-        assert 0 <= found - expected <= frames, (before, after)
+        ints = 10 if sys.version_info >= (3, 14) else 0
+        assert -ints <= found - expected <= max(frames, ints), (before, after)
         # Some are of other kinds, and some came out of the lists for the census.
-        assert frames or abs(after[0] - after[1]) < 30, after
+        assert frames or ints or abs(after[0] - after[1]) < 30, after
         after = live()
         assert all(abs(now - then) < 30 for now, then in zip(after, alive)), (alive, after)
         """,
