@@ -196,7 +196,8 @@ def _short_name(program: str) -> str:
 
 _SPAWNED = ("--multiprocessing-fork", "--billiard-fork")
 _HELPERS = tuple(
-    f"from {module} import main"
+    f"{before}from {module} import main"
+    for before in ("", "import sys; ")  # of fork servers from 3.14 on
     for module in (
         "multiprocessing.resource_tracker",
         "multiprocessing.forkserver",

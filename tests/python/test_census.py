@@ -178,7 +178,12 @@ def test_what_an_object_keeps_beside_itself_is_its_types(free_port):
         objects, size = grown(lambda: [[None] * 10 for _ in range(1000)], "list")
         assert 1000 <= objects < 1005 and size >= 1000 * (56 + 80), (objects, size)
         objects, size = grown(lambda: [bytearray(99) for _ in range(1000)], "bytearray")
-        assert objects == 1000 and size >= 1000 * (56 + 100), (objects, size)
+        if sys.version_info < (3, 15):
+            assert objects == 1000 and size >= 1000 * (56 + 100), (objects, size)
+        else:  # the buffer is a bytes object
+            assert objects == 1000 and size == 1000 * 64, (objects, size)
+            objects, size = grown(lambda: [bytearray(99) for _ in range(1000)], "bytes")
+            assert 1000 <= objects < 1005 and size >= 1000 * (32 + 100), (objects, size)
         objects, size = grown(lambda: [set(range(20)) for _ in range(1000)], "set")
         assert objects == 1000 and size >= 1000 * (200 + 128 * 16), (objects, size)
         objects, size = grown(lambda: [{i: 1} for i in range(1000)], "dict")
@@ -197,7 +202,9 @@ def test_dead_objects_in_free_lists_are_not_alive(free_port):
         def dead():
             # Those of the lists first: what a census returns comes out of them.
             lists = _native.compare_free_lists()["ours"]
-            known = ("float", "tuple", "list", "dict", "dict keys")
+            known = ["float", "tuple", "list", "dict", "dict keys"]
+            if sys.version_info >= (3, 14):
+                known = lists.keys() - {"object stack", "str writer", "bytes writer"}
             known = sum(lists[kind]["objects"] for kind in known)
             return census()["sample"]["kept"][0], known
         def drop():

@@ -95,6 +95,10 @@ def lives(request, tmp_path):
         capture_output=True,
         text=True,
     )
+    # Debian's, from 3.14 on, lacks the hashes that it uses; 3.15's needs one library more.
+    for missing in ("cannot find -lzstd", "undefined reference to `_Py_LibHacl"):
+        if request.param == "static" and missing in built.stderr:
+            pytest.skip(f"this static libpython cannot be linked: {missing}")
     assert built.returncode == 0, built.stderr
     return ["/usr/bin/env", f"PYTHONHOME={sys.base_prefix}", str(program)]
 
