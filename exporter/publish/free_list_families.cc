@@ -5,6 +5,10 @@
 namespace pymalloc_exporter {
 namespace {
 
+// Lists that keep no more are one row by default: from 3.14 on there are a dozen of them,
+// which together hold a few KB at most.
+constexpr uint64_t kMostOfSmallLists = 20;
+
 void AddFigure(const FreeListFigure& figure, std::initializer_list<ExtraLabel> labels,
                FamilyBuilder& builder) {
   if (figure.capacity == 0) return;
@@ -16,7 +20,7 @@ void AddFigure(const FreeListFigure& figure, std::initializer_list<ExtraLabel> l
 }
 
 // Instead of the one row for all of them, so that sums over a type stay right.
-void AddTuples(const FreeListSample& lists, FamilyBuilder& builder) {
+void AddByLength(const FreeListSample& lists, FamilyBuilder& builder) {
   for (size_t i = 0; i < lists.tuples.size(); ++i) {
     std::string length = std::to_string(i + 1);
     AddFigure(lists.tuples[i],
@@ -24,17 +28,40 @@ void AddTuples(const FreeListSample& lists, FamilyBuilder& builder) {
   }
 }
 
+void AddEach(const FreeListSample& lists, FamilyBuilder& builder) {
+  for (int kind = 0; kind < kFreeListKinds; ++kind) {
+    if (kind == kTupleFreeList) {
+      AddByLength(lists, builder);
+    } else {
+      AddFigure(lists.kinds[kind], {{"type", kFreeListTypes[kind]}}, builder);
+    }
+  }
+}
+
+void AddLarge(const FreeListSample& lists, FamilyBuilder& builder) {
+  FreeListFigure other;
+  for (int kind = 0; kind < kFreeListKinds; ++kind) {
+    const FreeListFigure& figure = lists.kinds[kind];
+    if (figure.capacity > kMostOfSmallLists) {
+      AddFigure(figure, {{"type", kFreeListTypes[kind]}}, builder);
+      continue;
+    }
+    other.objects += figure.objects;
+    other.bytes += figure.bytes;
+    other.capacity += figure.capacity;
+  }
+  AddFigure(other, {{"type", "other"}}, builder);
+}
+
 }  // namespace
 
 void AddFreeLists(const LiveSample& live, FamilyBuilder& builder) {
   if (!HasFigures(live.sample, CollectorId::kFreeLists)) return;
   const FreeListSample& lists = live.sample.free_lists;
-  for (int kind = 0; kind < kFreeListKinds; ++kind) {
-    if (kind == kTupleFreeList && builder.Shows(Metric::kFreeListCapacity)) {
-      AddTuples(lists, builder);
-    } else {
-      AddFigure(lists.kinds[kind], {{"type", kFreeListTypes[kind]}}, builder);
-    }
+  if (builder.Shows(Metric::kFreeListCapacity)) {
+    AddEach(lists, builder);
+  } else {
+    AddLarge(lists, builder);
   }
 }
 

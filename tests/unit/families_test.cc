@@ -114,6 +114,25 @@ TEST(Families, ShowFreeListsThatTheInterpreterHas) {
   EXPECT_EQ(text.find("python_freelist_capacity_objects"), std::string::npos);
 }
 
+TEST(Families, ShowSmallFreeListsAsOneUnlessAtFullDetail) {
+  Sample sample = HealthySample();
+  sample.free_lists.kinds[kIntFreeList] = {5, 160, 100};
+  sample.free_lists.kinds[kRangeFreeList] = {2, 96, 6};
+  sample.free_lists.kinds[kMethodFreeList] = {3, 192, 20};
+  const char* together =
+      R"(python_freelist_bytes{app="shop",worker="0",type="other"} 288)";
+  const char* range = R"(python_freelist_bytes{app="shop",worker="0",type="range"} 96)";
+  std::string text = Text({{Live(0, sample)}});
+  EXPECT_TRUE(Has(text, together));
+  EXPECT_FALSE(Has(text, range));
+  EXPECT_TRUE(
+      Has(text, R"(python_freelist_objects{app="shop",worker="0",type="int"} 5)"));
+  sample.identity.detail = Detail::kFull;
+  text = Text({{Live(0, sample)}});
+  EXPECT_FALSE(Has(text, together));
+  EXPECT_TRUE(Has(text, range));
+}
+
 TEST(Families, ShowTuplesByLengthInsteadOfTogetherAtFullDetail) {
   Sample sample = HealthySample();
   sample.free_lists.kinds[kTupleFreeList] = {7, 400, 4000};
