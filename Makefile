@@ -8,6 +8,8 @@ DEMO_SECONDS ?=
 FAULT ?=
 SOAK_SECONDS ?=
 JOBS ?= $(shell nproc)
+# Interpreters whose tests run at once.
+JOBS_OF_PYTEST ?= $(JOBS)
 # Groups of figures for bench and bench-compare: all, unless given.
 FIGURES ?=
 
@@ -17,7 +19,7 @@ PACKAGE := $(BUILD)/package
 RUN := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-grafana test-faults \
+.PHONY: help debian-packages setup build venvs test test-unit test-python test-e2e test-endpoint test-grafana test-faults \
   test-faults-short soak test-matrix demo demo-talk demo-stack dashboards dashboards-pictures bench bench-compare \
   wheel lint format clean
 
@@ -48,12 +50,18 @@ venvs: build
 	  $(RUN)/make_test_venv $(BUILD) $(PACKAGE) $$python >/dev/null || exit 1; done
 
 test-python: venvs ## pytest under every interpreter found
-	@$(RUN)/test_interpreters $(BUILD) $(PACKAGE) $(JOBS) $(PYTHONS)
+	@$(RUN)/test_interpreters $(BUILD) $(PACKAGE) $(JOBS_OF_PYTEST) $(PYTHONS)
 
 test-e2e: venvs ## real servers, real Prometheus
 	@$(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON) servers tests/requirements-servers.txt >/dev/null
 	@echo "== pytest tests/e2e with $(PYTHON)"
 	@$(RUN)/run_pytest e2e $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) tests/e2e
+
+# A part of test-e2e.
+test-endpoint: venvs ## a service under gunicorn and its endpoint, with every interpreter found
+	@echo "== pytest tests/e2e, the endpoint, with $(PYTHON)"
+	@$(RUN)/run_pytest endpoint $$($(RUN)/make_test_venv $(BUILD) $(PACKAGE) $(PYTHON)) \
+	  tests/e2e/test_gunicorn.py tests/e2e/test_endpoint.py
 
 test-grafana: build ## dashboards and rules: their schema, promtool, every query against a real service
 	@echo "== pytest tests/grafana with $(PYTHON)"
@@ -98,9 +106,12 @@ soak: setup ## the demo for SOAK_SECONDS (600); fails if memory, descriptors or 
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(BUILD)/venvs/demo/bin/python tests/faults/soak.py
 
-test-matrix: ## make test in other releases of Debian, for 3.13 to 3.15 (as root)
-	@$(RUN)/test_in_debian trixie
-	@$(RUN)/test_in_debian forky python3.14-dev python3.14-venv python3.15-dev python3.15-venv
+# All interpreters of a release at once: their tests wait more than they work.
+MATRIX := test-unit test-python JOBS_OF_PYTEST=3
+test-matrix: ## GoogleTest, pytest and the endpoint in other releases of Debian, for 3.13 to 3.15 (as root)
+	@$(RUN)/test_in_debian trixie "$(MATRIX)"
+	@$(RUN)/test_in_debian forky "$(MATRIX) test-endpoint" \
+	  python3.14-dev python3.14-venv python3.15-dev python3.15-venv
 
 demo: setup ## gunicorn with 4 workers under a load; ends with Ctrl-C or after DEMO_SECONDS
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
