@@ -15,7 +15,9 @@ constexpr const char* kMount2 = "";
 constexpr const char* kMount2Beside1 = "/unified";
 
 // What stands between two separators of /proc/self/cgroup, from `*at` on, which moves on.
+// Nothing, once the text has ended.
 std::string_view Field(std::string_view text, size_t* at, char separator) {
+  if (*at >= text.size()) return {};
   std::string_view field = text.substr(*at, text.find(separator, *at) - *at);
   *at += field.size() + 1;
   return field;
@@ -29,6 +31,7 @@ bool HasMemory(std::string_view controllers) {
 }
 
 bool CopyPath(std::string_view path, CgroupFolder* out) {
+  if (!path.starts_with('/')) return false;
   if (path == "/") path = "";
   int length = snprintf(out->path, sizeof out->path, "%.*s",
                         static_cast<int>(path.size()), path.data());
@@ -133,7 +136,7 @@ bool ParseCgroupFolder(std::string_view text, CgroupFolder* out) {
     size_t in_line = 0;
     std::string_view number = Field(line, &in_line, ':');
     std::string_view controllers = Field(line, &in_line, ':');
-    std::string_view path = in_line < line.size() ? line.substr(in_line) : "";
+    std::string_view path = Field(line, &in_line, '\n');
     if (HasMemory(controllers)) {
       out->version1 = true;
       return CopyPath(path, out);
@@ -141,7 +144,7 @@ bool ParseCgroupFolder(std::string_view text, CgroupFolder* out) {
     if (number == "0" && controllers.empty()) unified = path;
   }
   out->version1 = false;
-  return !unified.empty() && CopyPath(unified, out);
+  return CopyPath(unified, out);
 }
 
 Reason CgroupCollector::Collect(Sample& sample, const StopFlag&) noexcept {

@@ -35,6 +35,9 @@ TEST(ParseCgroupFolder, RefusesWhatNamesNoFolder) {
   CgroupFolder folder;
   EXPECT_FALSE(ParseCgroupFolder("", &folder));
   EXPECT_FALSE(ParseCgroupFolder("3:cpu:/x\n", &folder));
+  for (const char* part : {":", "0:", "0", "4:memory", "0::\n:\n"}) {
+    EXPECT_FALSE(ParseCgroupFolder(part, &folder)) << part;
+  }
   EXPECT_FALSE(ParseCgroupFolder("0::/" + std::string(1000, 'x'), &folder));
 }
 
