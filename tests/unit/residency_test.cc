@@ -206,7 +206,8 @@ TEST(ResidencyCollector, GivesArenasTheirOwn) {
   OneArena arenas;
   arenas.arena = {memory.address() + kSome, memory.address() + 2 * kSome};
   auto touch = [&] { memory.Touch(0, 4 * kSome); };
-  EXPECT_NEAR(Change(MemoryOwner::kArenas, arenas, touch), kSome, 0);
+  // A page that the kernel moves at this moment is nowhere.
+  EXPECT_NEAR(Change(MemoryOwner::kArenas, arenas, touch), kSome, kLittle);
 }
 
 TEST(ResidencyCollector, FindsTheStacksOfOtherThreads) {
