@@ -7,6 +7,7 @@
 
 #include <climits>
 #include <cstdio>
+#include <memory>
 #include <vector>
 
 #include "exporter/region/membership.h"
@@ -20,11 +21,11 @@ constexpr uint64_t kOurs = 1001, kTheirs = 2002;
 // This process' place in a group, moved on by hand.
 class Place {
  public:
-  explicit Place(const MembershipName& name) : membership_(*new Membership) {
-    membership_.Configure(name, kOurs, Now() - 2 * kSecond);
-    membership_.Open(Now());
+  explicit Place(const MembershipName& name) {
+    membership_->Configure(name, kOurs, Now() - 2 * kSecond);
+    membership_->Open(Now());
   }
-  ~Place() { membership_.Close(); }
+  ~Place() { membership_->Close(); }
 
   // Until `holds`, or for ten seconds.
   template <typename Holds>
@@ -32,17 +33,17 @@ class Place {
     std::vector<pollfd> fds(kMaxConnections + 1);
     bool held = holds();
     for (Nanoseconds end = Now() + 10 * kSecond; !held && Now() < end; held = holds()) {
-      int count = membership_.Watch(fds.data(), Now());
+      int count = membership_->Watch(fds.data(), Now());
       poll(fds.data(), static_cast<nfds_t>(count), 10);
-      membership_.Handle(fds.data(), count, Now());
+      membership_->Handle(fds.data(), count, Now());
     }
     return held;
   }
-  Membership& operator*() { return membership_; }
-  Membership* operator->() { return &membership_; }
+  Membership& operator*() { return *membership_; }
+  Membership* operator->() { return membership_.get(); }
 
  private:
-  Membership& membership_;  // it lives for ever
+  std::unique_ptr<Membership> membership_ = std::make_unique<Membership>();
 };
 
 class QuestionMessageTest : public testing::Test {
