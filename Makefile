@@ -8,8 +8,8 @@ DEMO_SECONDS ?=
 FAULT ?=
 SOAK_SECONDS ?=
 JOBS ?= $(shell nproc)
-# Interpreters whose tests run at once.
-JOBS_OF_PYTEST ?= $(JOBS)
+# Interpreters whose tests run at once: they wait more than they work.
+JOBS_OF_PYTEST ?= $(shell expr 2 '*' $(JOBS))
 # Groups of figures for bench and bench-compare: all, unless given.
 FIGURES ?=
 
@@ -123,8 +123,7 @@ soak: setup ## the demo for SOAK_SECONDS (600); fails if memory, descriptors or 
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt
 	@SOAK_SECONDS=$(SOAK_SECONDS) $(BUILD)/venvs/demo/bin/python tests/faults/soak.py
 
-# All interpreters of a release at once: their tests wait more than they work.
-MATRIX := test-unit test-python JOBS_OF_PYTEST=3
+MATRIX := test-unit test-python
 test-matrix: ## GoogleTest, pytest and the endpoint in other releases of Debian, for 3.13 to 3.15 (as root)
 	@$(RUN)/test_in_debian trixie "$(MATRIX)"
 	@$(RUN)/test_in_debian forky "$(MATRIX) test-endpoint" \

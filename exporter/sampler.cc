@@ -176,7 +176,7 @@ void Sampler::Wait(Nanoseconds until, int watched) {
   Nanoseconds pause = std::max<Nanoseconds>(until - Now(), 0);
   if (wake_ < 0) pause = std::min(pause, kBlindWait);
   timespec timeout = ToTimespec(pause);
-  ppoll(watched_, static_cast<nfds_t>(watched + kOwnWatched), &timeout, nullptr);
+  ppoll(watched_, static_cast<nfds_t>(watched) + kOwnWatched, &timeout, nullptr);
   // Somebody else's signal of that number waits for the process: it is not ours to take.
   bool foreign = (watched_[0].revents & POLLIN) && !stop_;
   if (foreign) {
