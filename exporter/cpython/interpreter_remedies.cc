@@ -17,7 +17,7 @@ namespace {
 // How often it is looked whether an errand is done, and how long before the deadline one
 // that was not begun is taken back.
 constexpr Nanoseconds kLook = 2 * kMillisecond;
-constexpr Nanoseconds kTimeToReply = 200 * kMillisecond;
+constexpr Nanoseconds kTimeToReply = kSecond;
 
 enum class Stage : int { kNone, kLeft, kRuns, kDone };
 
