@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 
 #include "exporter/sample/sample.h"
@@ -57,6 +58,10 @@ class Pace {
 class NoRest final : public Pace {
  public:
   bool Rest() noexcept override { return true; }
+  bool RestUntil(Nanoseconds until) noexcept override {
+    Sleep(std::max<Nanoseconds>(until - Now(), 0));
+    return true;
+  }
 };
 
 class SlowCollector {

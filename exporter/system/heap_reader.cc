@@ -19,6 +19,8 @@ constexpr size_t kBufferBytes = HeapReader::kWindowBytes + kPageBytes;
 constexpr int kRestAfterPages = 64;
 // Of looking up a page's state, in terms of copying it.
 constexpr int kLooksPerCopy = 8;
+// The kernel moves a page in less, mostly.
+constexpr Nanoseconds kMovePause = 100 * kMicrosecond;
 
 constexpr uintptr_t PageOf(uintptr_t address) { return address & ~(kPageBytes - 1); }
 
@@ -101,6 +103,18 @@ void HeapReader::Worked(int pages) {
   if (!pace_.Rest()) stopped_ = true;
 }
 
+// A page that the kernel moves (compaction) looks swapped out for the moment.
+void HeapReader::Look(uintptr_t address, int pages, PageState* states) {
+  for (;;) {
+    residency_.Read(address, pages, states);
+    bool swapped =
+        std::find(states, states + pages, PageState::kSwapped) != states + pages;
+    if (!swapped || stopped_ || looks_left_ == 0) return;
+    --looks_left_;
+    if (!pace_.RestUntil(Now() + kMovePause)) stopped_ = true;
+  }
+}
+
 PageState HeapReader::Load(uintptr_t address, uintptr_t end) {
   start_ = PageOf(address);
   pages_ = 0;
@@ -108,7 +122,7 @@ PageState HeapReader::Load(uintptr_t address, uintptr_t end) {
   if (stopped_ || address >= end) return PageState::kAbsent;
   uintptr_t pages = (end - start_ + kPageBytes - 1) / kPageBytes;
   int count = static_cast<int>(std::min<uintptr_t>(pages, kWindowPages));
-  residency_.Read(start_, count, states_);
+  Look(start_, count, states_);
   if (states_[0] != PageState::kResident) return states_[0];
   for (int i = 0; i < count;) {
     int run = i;
@@ -136,7 +150,7 @@ bool HeapReader::Holds(uintptr_t address, size_t bytes) const {
 bool HeapReader::Peek(uintptr_t address, void* into, size_t bytes) {
   PageState states[2];
   int pages = PageOf(address) == PageOf(address + bytes - 1) ? 1 : 2;
-  residency_.Read(address, pages, states);
+  Look(address, pages, states);
   if (states[0] != PageState::kResident || states[pages - 1] != PageState::kResident)
     return false;
   if (!Copy(address, kWindowBytes, bytes)) return false;
@@ -146,7 +160,7 @@ bool HeapReader::Peek(uintptr_t address, void* into, size_t bytes) {
 
 const PageState* HeapReader::States(uintptr_t address, int pages) {
   Worked(pages / kLooksPerCopy);
-  residency_.Read(address, pages, spill_);
+  Look(address, pages, spill_);
   return spill_;
 }
 

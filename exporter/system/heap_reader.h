@@ -79,6 +79,7 @@ class HeapReader {
  private:
   enum class Way { kFile, kPipe, kProcessMemory, kNone };
 
+  void Look(uintptr_t address, int pages, PageState* states);
   bool Copy(uintptr_t address, size_t offset, size_t bytes);
   bool CopyOnce(uintptr_t address, size_t offset, size_t bytes);
   void NextWay();
@@ -97,6 +98,7 @@ class HeapReader {
   PageState states_[kWindowPages];
   PageState spill_[Residency::kMostPages];
   int work_ = 0;
+  int looks_left_ = 100;  // at what seems to be swapped out
 };
 
 }  // namespace pymalloc_exporter
