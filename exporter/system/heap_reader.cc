@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "exporter/system/filters.h"
+#include "exporter/system/memory_maps.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -103,6 +104,24 @@ void HeapReader::Worked(int pages) {
   if (!pace_.Rest()) stopped_ = true;
 }
 
+void HeapReader::FindHugePages() {
+  MapsReader mappings;
+  if (!mappings.Open({})) return;
+  for (Mapping mapping; !stopped_ && mappings.Next(&mapping); Worked(1)) {
+    if (mapping.name != Mapping::Name::kHugePages) continue;
+    if (huge_count_ > 0 && huge_[huge_count_ - 1].end == mapping.start) {
+      huge_[huge_count_ - 1].end = mapping.end;
+    } else if (huge_count_ < kMostHugeRanges) {
+      huge_[huge_count_++] = {mapping.start, mapping.end};
+    }
+  }
+}
+
+bool HeapReader::InHugePages(uintptr_t address) const {
+  return std::any_of(huge_, huge_ + huge_count_,
+                     [&](const AddressRange& range) { return range.Holds(address); });
+}
+
 // A page that the kernel moves (compaction) looks swapped out for the moment.
 void HeapReader::Look(uintptr_t address, int pages, PageState* states) {
   for (;;) {
@@ -166,6 +185,7 @@ const PageState* HeapReader::States(uintptr_t address, int pages) {
 
 Residence HeapReader::Measure(uintptr_t start, uintptr_t end, uintptr_t inner) {
   Residence found;
+  if (InHugePages(start)) return found;
   uintptr_t window_end = start_ + static_cast<uintptr_t>(pages_) * kPageBytes;
   for (uintptr_t page = PageOf(start); page < end && !stopped_;) {
     uintptr_t left = (end - page + kPageBytes - 1) / kPageBytes;

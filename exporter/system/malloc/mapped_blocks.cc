@@ -26,8 +26,10 @@ constexpr int kAllPlaces = 7;
 constexpr int kMostCopies = HeapReader::kMostGathered;
 
 bool Holds(const Mapping& mapping) {
+  bool unnamed =
+      mapping.name == Mapping::Name::kNone || mapping.name == Mapping::Name::kHugePages;
   return mapping.readable && mapping.writable && !mapping.shared && !mapping.of_file &&
-         mapping.name == Mapping::Name::kNone;
+         unnamed;
 }
 
 // Ends where its pages do, by two fences or with the top.
