@@ -74,8 +74,8 @@ class SlowCollector {
   // could not; then its part of the last sample stands.
   // Runs on the sampler's thread under the same terms as Collector::Collect, with no more
   // than 0.2 ms between two calls of pace.Rest(). Slow collectors run one after the other
-  // in the order in which they were registered. Their CPU time is what the slow beat is
-  // stretched by.
+  // in the order in which they were registered. The slow beat is stretched by their CPU
+  // time and by what the fast ones took since the last.
   virtual Reason Collect(Sample& sample, Pace& pace) noexcept = 0;
 
   // In the child of a fork, on the thread that forked, before the sampler's thread is
