@@ -140,7 +140,7 @@ class Watched:
         Those that were seen from their start on, the CPU time of the sampler's thread, and the
         least seconds that each fast collector took.
         """
-        found: dict[float, Pass] = {}
+        found: list[Pass] = []
         fast: dict[str, float] = {}
         trace = Trace([], [])
         begun = time.time()
@@ -152,15 +152,16 @@ class Watched:
             ends = [end for _, end in slow.values()]
             # One that is only begun is shown, too, with the rest of the one before.
             whole = len(ends) == len(SLOW) and ends == sorted(ends)
-            if whole and slow[SLOW[0]][0] > begun:
-                found.setdefault(ends[0], Pass(slow))
+            # The times of one that was seen are corrected now and then, with the clock.
+            if whole and slow[SLOW[0]][0] > (found[-1].end if found else begun):
+                found.append(Pass(slow))
             for name in runs.keys() - SLOW:
                 took = runs[name][1] - runs[name][0]
                 fast[name] = min(fast.get(name, took), took)
             for _ in range(TRACES_PER_LOOK):
                 self._trace(trace)
                 time.sleep(1 / LOOKS_PER_SECOND / TRACES_PER_LOOK)
-        return list(found.values()), trace, fast
+        return found, trace, fast
 
     def _trace(self, trace: Trace) -> None:
         tasks = Path(f"/proc/{self.process.pid}/task")
