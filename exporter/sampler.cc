@@ -120,6 +120,7 @@ void Sampler::Run() {
     return;
   }
   LogFromOwnTable();
+  walked_cpu_seconds_ = 0;
   wake_ = OpenWakeDescriptor();
   membership_.Open(Now());
   while (!stop_) {
@@ -361,7 +362,11 @@ void Sampler::SlowBeat(Nanoseconds now) {
     next_slow_beat_ = now + settings_.interval;
     return;
   }
-  double used = Seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+  // All is to take no more than its share: the beats since the last pass count, too, but
+  // however much they take, slow beats become no rarer than half.
+  double walked = Seconds(CLOCK_THREAD_CPUTIME_ID);
+  double used = walked - cpu + std::min(cpu - walked_cpu_seconds_, walked - cpu);
+  walked_cpu_seconds_ = walked;
   auto stretched = static_cast<Nanoseconds>(used / settings_.slow_cpu_share * kSecond);
   next_slow_beat_ = now + std::max(settings_.slow_interval, stretched);
   Publish(Now());

@@ -28,7 +28,7 @@ struct Settings {
   ListenAddress listen;
   Nanoseconds interval;
   Nanoseconds slow_interval;
-  // Of one core, what slow collectors may use: their beat is stretched to keep to it.
+  // Of one core, what all collectors may use: the slow beat is stretched to keep to it.
   double slow_cpu_share;
   Identity identity;  // app, implementation, version, detail, origin
   RemedyAccess remedies = RemedyAccess::kNobody;
@@ -126,7 +126,8 @@ class Sampler final : private Pace {
   Activity activity_;
   Activity slow_activity_;
   AutoTrim auto_trim_;
-  double ended_cpu_seconds_ = 0;  // of our threads that were stopped
+  double ended_cpu_seconds_ = 0;   // of our threads that were stopped
+  double walked_cpu_seconds_ = 0;  // this thread's, at the end of the last slow pass
 };
 
 }  // namespace pymalloc_exporter

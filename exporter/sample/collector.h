@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 
 #include "exporter/sample/sample.h"
@@ -57,6 +58,10 @@ class Pace {
 class NoRest final : public Pace {
  public:
   bool Rest() noexcept override { return true; }
+  bool RestUntil(Nanoseconds until) noexcept override {
+    Sleep(std::max<Nanoseconds>(until - Now(), 0));
+    return true;
+  }
 };
 
 class SlowCollector {
@@ -69,8 +74,8 @@ class SlowCollector {
   // could not; then its part of the last sample stands.
   // Runs on the sampler's thread under the same terms as Collector::Collect, with no more
   // than 0.2 ms between two calls of pace.Rest(). Slow collectors run one after the other
-  // in the order in which they were registered. Their CPU time is what the slow beat is
-  // stretched by.
+  // in the order in which they were registered. The slow beat is stretched by their CPU
+  // time and by what the fast ones took since the last.
   virtual Reason Collect(Sample& sample, Pace& pace) noexcept = 0;
 
   // In the child of a fork, on the thread that forked, before the sampler's thread is

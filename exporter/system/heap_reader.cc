@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "exporter/system/filters.h"
+#include "exporter/system/memory_maps.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -19,6 +20,8 @@ constexpr size_t kBufferBytes = HeapReader::kWindowBytes + kPageBytes;
 constexpr int kRestAfterPages = 64;
 // Of looking up a page's state, in terms of copying it.
 constexpr int kLooksPerCopy = 8;
+// The kernel moves a page in less, mostly.
+constexpr Nanoseconds kMovePause = 100 * kMicrosecond;
 
 constexpr uintptr_t PageOf(uintptr_t address) { return address & ~(kPageBytes - 1); }
 
@@ -101,6 +104,36 @@ void HeapReader::Worked(int pages) {
   if (!pace_.Rest()) stopped_ = true;
 }
 
+void HeapReader::FindHugePages() {
+  MapsReader mappings;
+  if (!mappings.Open({})) return;
+  for (Mapping mapping; !stopped_ && mappings.Next(&mapping); Worked(1)) {
+    if (mapping.name != Mapping::Name::kHugePages) continue;
+    if (huge_count_ > 0 && huge_[huge_count_ - 1].end == mapping.start) {
+      huge_[huge_count_ - 1].end = mapping.end;
+    } else if (huge_count_ < kMostHugeRanges) {
+      huge_[huge_count_++] = {mapping.start, mapping.end};
+    }
+  }
+}
+
+bool HeapReader::InHugePages(uintptr_t address) const {
+  return std::any_of(huge_, huge_ + huge_count_,
+                     [&](const AddressRange& range) { return range.Holds(address); });
+}
+
+// A page that the kernel moves (compaction) looks swapped out for the moment.
+void HeapReader::Look(uintptr_t address, int pages, PageState* states) {
+  for (;;) {
+    residency_.Read(address, pages, states);
+    bool swapped =
+        std::find(states, states + pages, PageState::kSwapped) != states + pages;
+    if (!swapped || stopped_ || looks_left_ == 0) return;
+    --looks_left_;
+    if (!pace_.RestUntil(Now() + kMovePause)) stopped_ = true;
+  }
+}
+
 PageState HeapReader::Load(uintptr_t address, uintptr_t end) {
   start_ = PageOf(address);
   pages_ = 0;
@@ -108,7 +141,7 @@ PageState HeapReader::Load(uintptr_t address, uintptr_t end) {
   if (stopped_ || address >= end) return PageState::kAbsent;
   uintptr_t pages = (end - start_ + kPageBytes - 1) / kPageBytes;
   int count = static_cast<int>(std::min<uintptr_t>(pages, kWindowPages));
-  residency_.Read(start_, count, states_);
+  Look(start_, count, states_);
   if (states_[0] != PageState::kResident) return states_[0];
   for (int i = 0; i < count;) {
     int run = i;
@@ -136,7 +169,7 @@ bool HeapReader::Holds(uintptr_t address, size_t bytes) const {
 bool HeapReader::Peek(uintptr_t address, void* into, size_t bytes) {
   PageState states[2];
   int pages = PageOf(address) == PageOf(address + bytes - 1) ? 1 : 2;
-  residency_.Read(address, pages, states);
+  Look(address, pages, states);
   if (states[0] != PageState::kResident || states[pages - 1] != PageState::kResident)
     return false;
   if (!Copy(address, kWindowBytes, bytes)) return false;
@@ -146,12 +179,13 @@ bool HeapReader::Peek(uintptr_t address, void* into, size_t bytes) {
 
 const PageState* HeapReader::States(uintptr_t address, int pages) {
   Worked(pages / kLooksPerCopy);
-  residency_.Read(address, pages, spill_);
+  Look(address, pages, spill_);
   return spill_;
 }
 
 Residence HeapReader::Measure(uintptr_t start, uintptr_t end, uintptr_t inner) {
   Residence found;
+  if (InHugePages(start)) return found;
   uintptr_t window_end = start_ + static_cast<uintptr_t>(pages_) * kPageBytes;
   for (uintptr_t page = PageOf(start); page < end && !stopped_;) {
     uintptr_t left = (end - page + kPageBytes - 1) / kPageBytes;

@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "exporter/sample/collector.h"
+#include "exporter/system/address_range.h"
 #include "exporter/system/page_map.h"
 #include "exporter/system/residency.h"
 #include "exporter/system/safe_read.h"
@@ -33,6 +34,7 @@ class HeapReader {
   static constexpr int kWindowPages = 16;
   static constexpr size_t kWindowBytes = kWindowPages * kPageBytes;
   static constexpr int kMostGathered = 256;
+  static constexpr int kMostHugeRanges = 256;
 
   explicit HeapReader(Pace& pace) : pace_(pace) {}
   ~HeapReader();
@@ -41,6 +43,9 @@ class HeapReader {
 
   // False where nothing can be copied.
   bool Open();
+
+  // Finds reserved huge pages, which are no part of RSS: Measure() leaves them out.
+  void FindHugePages();
 
   // Once true, the walk has to end: everything answers as if nothing were there.
   bool stopped() const { return stopped_; }
@@ -79,6 +84,8 @@ class HeapReader {
  private:
   enum class Way { kFile, kPipe, kProcessMemory, kNone };
 
+  void Look(uintptr_t address, int pages, PageState* states);
+  bool InHugePages(uintptr_t address) const;
   bool Copy(uintptr_t address, size_t offset, size_t bytes);
   bool CopyOnce(uintptr_t address, size_t offset, size_t bytes);
   void NextWay();
@@ -97,6 +104,10 @@ class HeapReader {
   PageState states_[kWindowPages];
   PageState spill_[Residency::kMostPages];
   int work_ = 0;
+  int looks_left_ = 100;  // at what seems to be swapped out
+
+  AddressRange huge_[kMostHugeRanges];
+  int huge_count_ = 0;
 };
 
 }  // namespace pymalloc_exporter

@@ -31,6 +31,7 @@ std::string_view TakeWord(std::string_view* text) {
 Mapping::Name NameOf(std::string_view name) {
   if (name == "[heap]") return Mapping::Name::kHeap;
   if (name == "[stack]") return Mapping::Name::kStack;
+  if (name.starts_with("/anon_hugepage")) return Mapping::Name::kHugePages;
   bool kernel =
       name.starts_with("[v") || name.starts_with("[uprobes") || name.starts_with("[sig");
   return kernel ? Mapping::Name::kKernel : Mapping::Name::kNone;
@@ -52,8 +53,8 @@ bool ParseMapping(std::string_view line, Mapping* out) {
   TakeWord(&line);  // device
   std::string_view inode = TakeWord(&line);
   if (inode.empty()) return false;
-  out->of_file = inode != "0";
   out->name = NameOf(line);
+  out->of_file = inode != "0" && out->name != Mapping::Name::kHugePages;
   return true;
 }
 

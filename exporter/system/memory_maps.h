@@ -15,7 +15,13 @@
 namespace pymalloc_exporter {
 
 struct Mapping {
-  enum class Name : uint8_t { kNone, kHeap, kStack, kKernel /* vdso and the like */ };
+  enum class Name : uint8_t {
+    kNone,
+    kHeap,
+    kStack,
+    kKernel,     // vdso and the like
+    kHugePages,  // anonymous memory in reserved huge pages, no part of RSS
+  };
 
   uintptr_t start = 0;
   uintptr_t end = 0;

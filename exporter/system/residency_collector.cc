@@ -33,9 +33,9 @@ AddressRange FindOwn(uintptr_t address) {
 }
 
 bool CanHoldAnonymous(const Mapping& mapping) {
-  bool plain = mapping.readable && !mapping.shared &&
-               mapping.name != Mapping::Name::kKernel &&
-               mapping.bytes() <= kLargestMapping;
+  bool plain =
+      mapping.readable && !mapping.shared && mapping.name != Mapping::Name::kKernel &&
+      mapping.name != Mapping::Name::kHugePages && mapping.bytes() <= kLargestMapping;
   return plain && !(mapping.of_file && mapping.executable && !mapping.writable);
 }
 

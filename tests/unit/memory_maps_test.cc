@@ -36,6 +36,16 @@ TEST(ParseMapping, ReadsWhatMattersOfALine) {
   EXPECT_EQ(mapping.name, Mapping::Name::kNone);
 }
 
+TEST(ParseMapping, TakesReservedHugePagesForNoFile) {
+  Mapping mapping;
+  ASSERT_TRUE(
+      ParseMapping("7f9179a00000-7f9179c00000 rw-p 00000000 00:11 490771         "
+                   "            /anon_hugepage (deleted)",
+                   &mapping));
+  EXPECT_EQ(mapping.name, Mapping::Name::kHugePages);
+  EXPECT_FALSE(mapping.of_file);
+}
+
 TEST(ParseMapping, RefusesWhatIsNoLine) {
   Mapping mapping;
   for (const char* line : {"", "7f-", "x-y rw-p 0 0:0 0", "7f00-8000 rw 0 00:00 0 ",

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <utility>
@@ -52,13 +53,14 @@ class ArenaSearch {
       : libc_(libc), heap_bytes_(heap_bytes) {}
 
   // How many places hold; the last is in `layout`. Bins hold free chunks, of which one
-  // may end with a page as a top does: a place whose chunk is the last before memory that
-  // is not there outdoes those.
+  // may end with a page as a top does; the chunk behind it says that it is free. Those in
+  // fast bins are outdone by a place whose chunk is the last before memory that is not
+  // there.
   int Run(GlibcLayout* layout) {
     int found = 0, at_end = 0;
     for (const Place& place : FindTops()) {
       GlibcLayout candidate;
-      if (!HasFieldsBehind(place.at, &candidate)) continue;
+      if (IsFree(place.chunk) || !HasFieldsBehind(place.at, &candidate)) continue;
       bool last = IsLast(place.chunk);
       ++(last ? at_end : found);
       if (last || at_end == 0) *layout = candidate;
@@ -110,6 +112,14 @@ class ArenaSearch {
     ChunkHeader header, beyond;
     return safe_.Read(chunk, &header, sizeof header) &&
            !safe_.Read(chunk + header.bytes(), &beyond, sizeof beyond);
+  }
+
+  // As the chunk behind it says.
+  bool IsFree(uintptr_t chunk) const {
+    ChunkHeader header, beyond;
+    return safe_.Read(chunk, &header, sizeof header) &&
+           safe_.Read(chunk + header.bytes(), &beyond, sizeof beyond) &&
+           !beyond.previous_in_use() && beyond.previous_bytes == header.bytes();
   }
 
   // `at`: where the top stands. The arenas are a ring through the main one: the next is
@@ -195,14 +205,15 @@ bool Notes(const ModuleData& libc, uintptr_t value) {
 }
 
 // Where the main heap begins: what it has of the system reaches from there to the end of
-// its top. Where brk could not grow meanwhile, where [heap] does.
+// its top. Where brk could not grow meanwhile, where [heap] does. 0 where brk never grew.
 uintptr_t FindMainHeap(const ModuleData& libc, const GlibcLayout& layout) {
   uintptr_t top = layout.MainWord(layout.top_offset);
   SafeReader safe;
   ChunkHeader header{};
   safe.Read(top, &header, sizeof header);
   uintptr_t start = top + header.bytes() - layout.MainWord(layout.system_offset);
-  if (Notes(libc, start)) return AlignUp(start, kChunkAlignment);
+  bool by_brk = start < reinterpret_cast<uintptr_t>(sbrk(0));
+  if (by_brk && Notes(libc, start)) return AlignUp(start, kChunkAlignment);
   uintptr_t line = FindHeapMapping();
   return line != 0 && Notes(libc, line) ? line : 0;
 }

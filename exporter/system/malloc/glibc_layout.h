@@ -34,6 +34,8 @@ struct GlibcLayout {
   const volatile int32_t* mapped_blocks = nullptr;
   // The second word of a block in a thread's cache; 0: not known.
   uint64_t cached_key = 0;
+  // Asked for (glibc.malloc.hugetlb): heaps may lie in reserved huge pages.
+  bool huge_pages = false;
 
   // Whether `mapped_bytes` is what the mappings have. Where they have more than their
   // blocks, each realloc() of one makes it grow by as much, for good: there the number of

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <span>
@@ -104,6 +105,8 @@ Reason MallocCollector::Prove() {
   switch (found_.allocator) {
     case Allocator::kGlibc: {
       Reason reason = ProveGlibc(found_.malloc_code, &layout_);
+      const char* tunables = getenv("GLIBC_TUNABLES");
+      layout_.huge_pages = tunables != nullptr && strstr(tunables, "hugetlb") != nullptr;
       return reason == Reason::kNone ? CompareWithOracle() : reason;
     }
     case Allocator::kJemalloc:
@@ -167,6 +170,7 @@ Reason MallocCollector::Walk(std::span<ChunkVisitor* const> visitors,
   if (!memory.usable()) return Reason::kOutOfMemory;
   WalkState& state = memory.Make(layout_, pace, visitors);
   if (!state.reader.Open()) return Reason::kUnreadable;
+  if (layout_.huge_pages) state.reader.FindHugePages();
   for (ChunkVisitor* visitor : visitors) visitor->Begin();
   Reason reason = state.arenas.Walk();
   if (reason == Reason::kNone) reason = state.mapped.Find();

@@ -26,8 +26,10 @@ constexpr int kAllPlaces = 7;
 constexpr int kMostCopies = HeapReader::kMostGathered;
 
 bool Holds(const Mapping& mapping) {
+  bool unnamed =
+      mapping.name == Mapping::Name::kNone || mapping.name == Mapping::Name::kHugePages;
   return mapping.readable && mapping.writable && !mapping.shared && !mapping.of_file &&
-         mapping.name == Mapping::Name::kNone;
+         unnamed;
 }
 
 // Ends where its pages do, by two fences or with the top.
@@ -127,14 +129,22 @@ bool MappedBlocks::AreAll() const {
 bool MappedBlocks::ScanAll() {
   MapsReader mappings;
   if (!mappings.Open({})) return false;
-  Mapping mapping;
+  Mapping mapping, joined;
   bool any = false;
   while (!reader_.stopped() && mappings.Next(&mapping)) {
     any = true;
-    if (Holds(mapping)) ScanMapping(mapping);
+    // Parts of a block that somebody locked or advised on are lines of their own.
+    if (Holds(mapping) && mapping.start == joined.end) {
+      joined.end = mapping.end;
+    } else {
+      ScanMapping(joined);
+      joined = Holds(mapping) ? mapping : Mapping{};
+    }
     reader_.Worked(1);
     NoteCounters();
   }
+  ScanMapping(joined);
+  NoteCounters();
   return any && !mappings.failed();
 }
 

@@ -97,6 +97,20 @@ int SplitHeap(void* block) {
   return mlock(page, kPage) | madvise(page + 16 * kPage, kPage, MADV_DONTFORK);
 }
 
+// Blocks of their own mapping of which the inner pages are locked, or meant for huge pages
+// (as numpy does with its own).
+int SplitBlocks(int count, size_t bytes) {
+  int refused = 0;
+  mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+  for (int i = 0; i < count; ++i) {
+    char* block = malloc(bytes);
+    char* page = (char*)((uintptr_t)block / kPage * kPage) + kPage;
+    size_t inner = bytes / kPage * kPage - 2 * kPage;
+    refused |= i % 2 ? mlock(page, inner / 2) : madvise(page, inner, MADV_HUGEPAGE);
+  }
+  return refused;
+}
+
 static volatile int churning;
 static pthread_t churners[kThreads];
 

@@ -1,0 +1,160 @@
+"""What the application waits for beside the slow collectors: mmap, munmap, malloc, fork.
+
+What it waits for a core is taken off: that says who else is at work on the machine.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from bisect import bisect_right
+from pathlib import Path
+
+from tests.bench.common import Figure, Row, bare_environment, percentile, run
+from tests.bench.passes import FILL, SLOW, Pass, Watched
+
+CALLS = ("mmap", "munmap", "malloc")
+MOST = 200
+ROWS = [
+    *(
+        Row(
+            f"an application's {call} beside each slow collector, waits for a core apart, p99.9",
+            "µs more",
+            most=MOST,
+        )
+        for call in CALLS
+    ),
+    Row("the same of a fork", "µs more", most=MOST),
+]
+
+MEGABYTES = "300"
+SECONDS = 20.0
+SLOW_INTERVAL = 1.0
+
+# What a call took between two moments, less what it waited for a core meanwhile.
+NET = """
+import os
+LONG = 100_000  # nanoseconds; what takes less did not wait
+schedstat = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+def waits():
+    return int(os.pread(schedstat, 100, 0).split()[1])
+def net(start, end, waited):
+    took = end - start
+    return took if took < LONG else max(took - (waits() - waited), 0)
+"""
+
+# Writes what each call took, and when it began, in nanoseconds: a file for each call.
+CALLER = f"""{NET}
+import ctypes, time
+from array import array
+libc = ctypes.PyDLL(None)
+libc.mmap.restype = libc.malloc.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+now = time.time_ns
+took = dict(mmap=array("q"), munmap=array("q"), malloc=array("q"))
+held = [None] * 1000
+end = now() + int(float(sys.argv[2]) * 1e9)
+turn = 0
+while now() < end:
+    turn += 1
+    waited = waits()
+    t0 = now()
+    memory = libc.mmap(None, 1 << 18, 3, 0x22, -1, 0)
+    t1 = now()
+    libc.memset(memory, 1, 1)
+    t2 = now()
+    libc.munmap(memory, 1 << 18)
+    t3 = now()
+    libc.free(held[turn % 1000])
+    t4 = now()
+    held[turn % 1000] = libc.malloc(1100 + turn * 37 % 2000)
+    t5 = now()
+    took["mmap"].extend((t0, net(t0, t1, waited)))
+    took["munmap"].extend((t2, net(t2, t3, waited)))
+    took["malloc"].extend((t4, net(t4, t5, waited)))
+    sum(range(1000))
+for name, rows in took.items():
+    with open(sys.argv[3] + "/" + name, "wb") as file:
+        rows.tofile(file)
+print("DONE", flush=True)
+"""
+
+FORKS = 1000
+# Small, so that the pause between two forks lets a pass come to its end.
+FORKER_MEGABYTES = "30"
+FORKER = f"""{NET}
+import random, time
+time.sleep(1.7)
+times = []
+for _ in range(int(sys.argv[2])):
+    time.sleep(random.uniform(0.003, 0.025))
+    waited = waits()
+    start = time.perf_counter_ns()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    times.append(net(start, time.perf_counter_ns(), waited) / 1000)
+    os.waitpid(pid, 0)
+print(*times, flush=True)
+"""
+
+
+def _beside(passes: list[Pass], rows: array[int]) -> dict[str, list[float]]:
+    """Microseconds of the calls that began while each collector ran, and while none did."""
+    found: dict[str, list[float]] = {name: [] for name in (*SLOW, "none")}
+    starts = [one.start for one in passes]
+    for began, took in zip(rows[::2], rows[1::2]):
+        seconds = began / 1e9
+        index = bisect_right(starts, seconds) - 1
+        if index < 0:
+            continue
+        one = passes[index]
+        for name, (start, end) in one.runs.items():
+            if start <= seconds <= end:
+                found[name].append(took / 1000)
+        # What comes after that may be a pass that was not seen.
+        if one.end < seconds < one.start + SLOW_INTERVAL:
+            found["none"].append(took / 1000)
+    return found
+
+
+def _calls() -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        watched = Watched(CALLER, MEGABYTES, str(SECONDS), folder, slow_interval=SLOW_INTERVAL)
+        try:
+            passes, _, _ = watched.watch(SECONDS)
+            watched.hear()
+        finally:
+            watched.close()
+        figures = []
+        for row, call in zip(ROWS, CALLS):
+            rows = array("q", (Path(folder) / call).read_bytes())
+            found = _beside(passes, rows)
+            late = {name: percentile(times, 0.999) for name, times in found.items() if times}
+            alone = late.pop("none")
+            more = {name: value - alone for name, value in late.items()}
+            each = ", ".join(f"{name} {value:+.0f}" for name, value in more.items())
+            figures.append(row.at(max(more.values()), f"{each}; {alone:.0f} without", digits=0))
+        return figures
+
+
+def _forks() -> Figure:
+    said = run(FILL + FORKER, bare_environment(), FORKER_MEGABYTES, str(FORKS))
+    alone = [float(word) for word in said.splitlines()[1].split()]
+    # What a fork cuts short is made anew after an interval.
+    watched = Watched(FORKER, FORKER_MEGABYTES, str(FORKS), interval=0.005)
+    try:
+        beside = [float(word) for word in watched.hear().split()]
+    finally:
+        watched.close()
+    more = {share: percentile(beside, share) - percentile(alone, share) for share in (0.5, 0.999)}
+    detail = f"p50 {more[0.5]:+.0f}; {percentile(alone, 0.999):.0f} without"
+    return ROWS[-1].at(more[0.999], detail, digits=0)
+
+
+def measure(_: Path) -> list[Figure]:
+    return [*_calls(), _forks()]
