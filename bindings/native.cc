@@ -14,6 +14,7 @@
 #include "exporter/cpython/install.h"
 #include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/oracle.h"
+#include "exporter/cpython/pinning.h"
 #include "exporter/exporter.h"
 #include "exporter/sample/census_answerer.h"
 #include "exporter/sample/ledger_collector.h"
@@ -355,6 +356,27 @@ py::dict TakeTheCensus() {
   return all;
 }
 
+std::vector<PyTypeObject*> TypesOf(const std::vector<py::type>& types) {
+  std::vector<PyTypeObject*> pointers;
+  for (const py::type& type : types)
+    pointers.push_back(reinterpret_cast<PyTypeObject*>(type.ptr()));
+  return pointers;
+}
+
+py::list Pinning(const std::vector<py::type>& types, size_t most) {
+  PyObject* found = ObjectsInSparseArenas(TypesOf(types), most);
+  if (found == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::list>(found);
+}
+
+py::list TypesCalled(const std::string& name, const std::vector<py::type>& types) {
+  std::vector<PyTypeObject*> found = TypesOf(types);
+  if (!KeepTypesCalled(name, &found)) throw py::error_already_set();
+  py::list all;
+  for (PyTypeObject* type : found) all.append(reinterpret_cast<PyObject*>(type));
+  return all;
+}
+
 py::dict CompareTheCensus() {
   CensusComparison found;
   Reason why;
@@ -418,6 +440,10 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
       "What lives now, counted without the GIL: {'types': {name: (objects, bytes,\n"
       "pinned_bytes, alone_bytes)}, 'free_list': (objects, bytes), ...}.\n"
       "Raises RuntimeError where there can be none, with the reason.");
+  module.def("pinning", &Pinning,
+             "See pymalloc_exporter.pinning(): of these very types.");
+  module.def("types_called", &TypesCalled,
+             "Those of the types that the census calls by the name.");
   module.def(
       "compare_census", &CompareTheCensus,
       "A census of this interpreter's arenas and gc.get_objects(), taken in one call\n"
@@ -436,11 +462,19 @@ namespace {
 
 PyObject* NotHere(PyObject*, PyObject*) { Py_RETURN_FALSE; }
 PyObject* DoNothing(PyObject*, PyObject*, PyObject*) { Py_RETURN_NONE; }
+PyObject* Refuse(PyObject*, PyObject*) {
+  PyErr_SetString(PyExc_RuntimeError,
+                  "arenas cannot be looked at: this is a sub-interpreter");
+  return nullptr;
+}
 
 PyMethodDef inert_methods[] = {
     {"may_install", NotHere, METH_NOARGS, nullptr},
     {"install", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(DoNothing)),
      METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"census", Refuse, METH_NOARGS, nullptr},
+    {"pinning", Refuse, METH_VARARGS, nullptr},
+    {"types_called", Refuse, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 PyModuleDef_Slot inert_slots[] = {
 #if PY_VERSION_HEX >= 0x030c0000

@@ -9,8 +9,6 @@
 namespace pymalloc_exporter {
 namespace {
 
-constexpr uint32_t kPieceBytes = 64 * 1024;
-
 // Of addresses in a pool that turn out to be no types, so many are read.
 constexpr int kReadsAPool = 64;
 
@@ -197,15 +195,9 @@ bool Census::Read(uintptr_t arena, uint32_t piece) {
   if (piece == 0) BeginArena();
   heap_reads_left_ = read_heap_ ? kHeapReadsAPiece : 0;
   ObjectTyper typer(*facts_, types_, *floats_);
-  uintptr_t end = arena + geometry_.arena_bytes;
-  uintptr_t pool = FirstPool(arena, geometry_) + uintptr_t{piece} * kPieceBytes;
-  uintptr_t stop = std::min(pool + kPieceBytes, end);
-  for (; pool + geometry_.pool_bytes <= stop; pool += geometry_.pool_bytes) {
-    if (ReadPool(pool, typer)) continue;
-    stop = end;
-    break;
-  }
-  if (stop != end && pool + geometry_.pool_bytes <= end) return false;
+  bool last = ForEachPool(arena, piece, geometry_,
+                          [&](uintptr_t pool) { return ReadPool(pool, typer); });
+  if (!last) return false;
   EndArena();
   return true;
 }
@@ -215,17 +207,11 @@ bool Census::ReadPool(uintptr_t pool, ObjectTyper& typer) {
   PoolBlocks blocks;
   ReadPoolBlocks(pool, geometry_, blocks);
   if (blocks.kind == PoolBlocks::Kind::kUncarved) return false;
-  arena_.usable_bytes += geometry_.pool_bytes;
-  if (blocks.kind == PoolBlocks::Kind::kUnreadable) return true;
-  if (blocks.kind == PoolBlocks::Kind::kFree) {
-    arena_.free_bytes += geometry_.pool_bytes;
-    return true;
-  }
+  arena_.bytes.Add(blocks, geometry_);
+  bool used =
+      blocks.kind == PoolBlocks::Kind::kLive || blocks.kind == PoolBlocks::Kind::kCounted;
+  if (!used) return true;
   uint64_t live_bytes = uint64_t{blocks.live} * blocks.block_bytes;
-  uint64_t all_bytes = uint64_t{blocks.capacity} * blocks.block_bytes;
-  arena_.usable_bytes -= geometry_.pool_bytes - all_bytes;
-  arena_.live_bytes += live_bytes;
-  arena_.free_bytes += all_bytes - live_bytes;
   totals_.blocks += blocks.live;
   totals_.block_bytes += live_bytes;
   if (blocks.kind == PoolBlocks::Kind::kCounted) {
@@ -305,12 +291,12 @@ inline void Census::Note(TypeEntry& type, uint32_t bytes) {
 }
 
 void Census::EndArena() {
-  bool sparse = arena_.live_bytes > 0 && arena_.live_bytes * 2 < arena_.usable_bytes;
-  double share = sparse ? static_cast<double>(arena_.free_bytes) /
-                              static_cast<double>(arena_.live_bytes)
-                        : 0;
+  const ArenaBytes& bytes = arena_.bytes;
+  bool sparse = bytes.sparse();
+  double share =
+      sparse ? static_cast<double>(bytes.free) / static_cast<double>(bytes.live) : 0;
   bool alone = sparse && touched_count_ == 1 &&
-               types_.begin()[touched_[0]].arena_bytes == arena_.live_bytes;
+               types_.begin()[touched_[0]].arena_bytes == bytes.live;
   for (int i = 0; i < touched_count_; ++i) {
     TypeEntry& type = types_.begin()[touched_[i]];
     type.pinned += share * type.arena_bytes;
@@ -319,7 +305,7 @@ void Census::EndArena() {
   }
   touched_count_ = 0;
   if (!sparse) return;
-  totals_.sparse_free_bytes += arena_.free_bytes;
+  totals_.sparse_free_bytes += bytes.free;
   totals_.kept_pinned += share * static_cast<double>(arena_.kept_bytes);
   totals_.untyped_pinned += share * static_cast<double>(arena_.untyped_bytes);
 }

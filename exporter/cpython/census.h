@@ -79,9 +79,7 @@ class Census final : public ArenaReader {
  private:
   // Of the arena that is being read.
   struct ArenaTally {
-    uint64_t live_bytes;
-    uint64_t free_bytes;  // blocks and pools
-    uint64_t usable_bytes;
+    ArenaBytes bytes;
     uint64_t kept_bytes;
     uint64_t untyped_bytes;
   };
