@@ -328,8 +328,9 @@ class LargeNow {
       std::make_unique<LargeObjects>(TheCensus().facts(), TheCensus().state_now());
 };
 
-py::dict TakeTheCensus() {
+py::dict TakeTheCensus(double share) {
   auto census = std::make_unique<Census>();
+  census->SetShare(share);
   CensusSample sample;
   Reason why;
   {
@@ -346,12 +347,16 @@ py::dict TakeTheCensus() {
   for (int i = 0; i < table.name_count(); ++i) {
     const NameTotal& name = table.names()[i];
     if (name.objects == 0 && name.bytes == 0) continue;
-    types[std::string(table.Name(name)).c_str()] = py::make_tuple(
-        name.objects, name.bytes, static_cast<uint64_t>(name.pinned), name.alone_bytes);
+    types[std::string(table.Name(name)).c_str()] =
+        py::make_tuple(name.objects, name.bytes, static_cast<uint64_t>(name.pinned),
+                       name.alone_bytes, name.error_bytes);
   }
   all["types"] = types;
   all["free_list"] = py::make_tuple(sample.kept_objects, sample.kept_bytes);
   all["untyped_bytes"] = sample.untyped_bytes;
+  all["arenas"] = sample.arenas;
+  all["arenas_read"] = sample.arenas_read;
+  all["error_bytes"] = sample.error_bytes;
   all["blocks"] = census->totals().blocks;
   return all;
 }
@@ -436,9 +441,10 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
              "Our reading of pymalloc and the interpreter's own, taken in one call with\n"
              "nothing run between: {'ours': rows, 'oracle': rows, 'agree': bool}.");
   module.def(
-      "census", &TakeTheCensus,
+      "census", &TakeTheCensus, py::arg("share") = 1.0,
       "What lives now, counted without the GIL: {'types': {name: (objects, bytes,\n"
-      "pinned_bytes, alone_bytes)}, 'free_list': (objects, bytes), ...}.\n"
+      "pinned_bytes, alone_bytes, error_bytes)}, 'free_list': (objects, bytes), ...};\n"
+      "estimated where share, that of the arenas which are read, is less than 1.\n"
       "Raises RuntimeError where there can be none, with the reason.");
   module.def("pinning", &Pinning,
              "See pymalloc_exporter.pinning(): of these very types.");

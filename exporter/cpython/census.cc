@@ -1,8 +1,10 @@
 #include "exporter/cpython/census.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
+#include "exporter/system/clock.h"
 #include "exporter/system/malloc/chunk.h"
 #include "exporter/system/page_map.h"
 
@@ -165,6 +167,8 @@ void Census::BeginTops() {
   }
 }
 
+Census::Census() : sample_(static_cast<uint64_t>(Now())) {}
+
 bool Census::Open(const ObjectFacts& facts, const PoolGeometry& geometry) {
   facts_ = &facts;
   geometry_ = geometry;
@@ -179,6 +183,7 @@ void Census::Begin(const TypeReader& reader, const KeptFloats& floats,
   BeginTops();
   types_.BeginPass(reader);
   totals_ = CensusTotals{};
+  sample_.Begin(share_);
   touched_count_ = 0;
   types_.AllowReads(kReadsAPool);
   dict_ = types_.Find(facts_->layout->dict_type);
@@ -282,9 +287,10 @@ void Census::LookAtChunk(OwnedBuffer* buffer) {
   totals_.owned_mapped_bytes += buffer->bytes;
 }
 
-// Where the type lives.
+// Where the type lives. REQUIRES: `bytes` were just added.
 inline void Census::Note(TypeEntry& type, uint32_t bytes) {
   if (type.arena_bytes == 0) {
+    type.earlier_bytes = type.bytes - bytes;
     touched_[touched_count_++] = static_cast<uint16_t>(&type - types_.begin());
   }
   type.arena_bytes += bytes;
@@ -297,17 +303,55 @@ void Census::EndArena() {
       sparse ? static_cast<double>(bytes.free) / static_cast<double>(bytes.live) : 0;
   bool alone = sparse && touched_count_ == 1 &&
                types_.begin()[touched_[0]].arena_bytes == bytes.live;
+  double typed = 0;
   for (int i = 0; i < touched_count_; ++i) {
     TypeEntry& type = types_.begin()[touched_[i]];
+    auto its = static_cast<double>(type.bytes - type.earlier_bytes);
+    type.squares += static_cast<float>(its * its);
+    typed += its;
     type.pinned += share * type.arena_bytes;
     if (alone) type.alone_bytes += geometry_.arena_bytes;
     type.arena_bytes = 0;
   }
   touched_count_ = 0;
+  totals_.typed_squares += typed * typed;
   if (!sparse) return;
   totals_.sparse_free_bytes += bytes.free;
   totals_.kept_pinned += share * static_cast<double>(arena_.kept_bytes);
   totals_.untyped_pinned += share * static_cast<double>(arena_.untyped_bytes);
+}
+
+// From the arenas that were read to all. Returns the standard error of what types have.
+double Census::Scale() {
+  double typed = 0;
+  for (int i = 0; i < types_.name_count(); ++i) {
+    NameTotal& name = types_.names()[i];
+    auto sum = static_cast<double>(name.bytes);
+    typed += sum;
+    name.error_bytes = sample_.StandardError(sum, static_cast<double>(name.squares));
+  }
+  double error = sample_.StandardError(typed, totals_.typed_squares);
+  if (sample_.whole()) return error;
+  double scale = sample_.scale();
+  auto up = [scale](uint64_t& figure) {
+    figure = static_cast<uint64_t>(std::llround(static_cast<double>(figure) * scale));
+  };
+  for (int i = 0; i < types_.name_count(); ++i) {
+    NameTotal& name = types_.names()[i];
+    for (uint64_t* figure :
+         {&name.objects, &name.bytes, &name.tracked, &name.alone_bytes})
+      up(*figure);
+    name.pinned *= scale;
+  }
+  CensusTotals& all = totals_;
+  for (uint64_t* figure :
+       {&all.blocks, &all.block_bytes, &all.objects, &all.object_bytes, &all.kept_objects,
+        &all.kept_bytes, &all.keys_bytes, &all.owned_pool_bytes, &all.owned_heap_bytes,
+        &all.owned_mapped_bytes, &all.blocks_in_motion, &all.sparse_free_bytes})
+    up(*figure);
+  all.kept_pinned *= scale;
+  all.untyped_pinned *= scale;
+  return error;
 }
 
 void Census::NoteTopOwner(const TypeEntry& type, uintptr_t buffer) {
@@ -354,6 +398,9 @@ void Census::Finish(int top, CensusSample* out) {
   *out = CensusSample{};
   types_.AllowReads(kReadsAPool);
   types_.EndPass();
+  out->error_bytes = Scale();
+  out->arenas = sample_.arenas();
+  out->arenas_read = sample_.drawn();
   if (large_ != nullptr) AddLarge(out);
   FillLive(types_, top, out);
   FillPinned(types_, top, totals_, out);
@@ -390,8 +437,8 @@ void Census::Keep(const CensusSample& sample, CensusSnapshot* out) {
     const NameTotal& name = names[ids[i]];
     auto bytes = static_cast<uint64_t>(name.pinned);
     pinned += bytes;
-    out->Add(types_.Name(name),
-             {name.objects, name.bytes, bytes, name.alone_bytes, name.hash, 0});
+    out->Add(types_.Name(name), {name.objects, name.bytes, bytes, name.alone_bytes,
+                                 name.error_bytes, name.hash, 0});
   }
   out->Sort();
   out->sparse_free_bytes = sample.pinned_total_bytes;
@@ -403,6 +450,9 @@ void Census::Keep(const CensusSample& sample, CensusSnapshot* out) {
   out->kept_pinned_bytes = sample.kept_pinned_bytes;
   out->untyped_bytes = sample.untyped_bytes;
   out->untyped_pinned_bytes = sample.untyped_pinned_bytes;
+  out->error_bytes = sample.error_bytes;
+  out->arenas = sample.arenas;
+  out->arenas_read = sample.arenas_read;
   for (int i = 0; i < top_pins(); ++i) {
     const TopPin& pin = top_pins_[i];
     std::string_view name;

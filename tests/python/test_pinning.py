@@ -74,8 +74,8 @@ assert len(found_ids) == len(found) and found_ids <= known
 assert all(type(thing) is Thing for thing in found)
 assert all(shares[arena_of(thing)] < 0.5 for thing in found)
 missed = [thing for thing in everything if id(thing) not in found_ids]
-# The first few came to lie among the interpreter's own.
-assert sum(shares[arena_of(thing)] < 0.45 for thing in missed) < 0.01 * len(full)
+# Those of one arena, where something else lives, too: what is between the full and the others.
+assert sum(shares[arena_of(thing)] < 0.45 for thing in missed) < arena_bytes / 48
 assert ids(hundredth) <= found_ids
 assert len(ids(tenth) & found_ids) > 0.9 * len(tenth)
 assert len(ids(full) & found_ids) < 0.1 * len(full)
