@@ -191,7 +191,11 @@ void Census::Begin(const TypeReader& reader, const KeptFloats& floats,
 
 void Census::BeginArena() {
   // Of an arena that went away in the middle.
-  for (int i = 0; i < touched_count_; ++i) types_.begin()[touched_[i]].arena_bytes = 0;
+  for (int i = 0; i < touched_count_; ++i) {
+    TypeEntry& type = types_.begin()[touched_[i]];
+    type.arena_bytes = 0;
+    type.touched = false;
+  }
   touched_count_ = 0;
   arena_ = ArenaTally{};
 }
@@ -226,36 +230,49 @@ bool Census::ReadPool(uintptr_t pool, ObjectTyper& typer) {
   }
   types_.AllowReads(kReadsAPool);
   uint32_t bytes = blocks.block_bytes;
+  Run run{};
   ForEachLiveBlock(pool, blocks, [&](uintptr_t block) {
     Finding found = typer.Look(block, bytes);
-    if (found.kind == BlockKind::kNothing) {
-      arena_.untyped_bytes += bytes;
-    } else {
-      Count(found, bytes, typer);
+    if (found.kind != BlockKind::kObject) return CountOther(found.kind, bytes);
+    if (found.type != run.type) {
+      EndRun(run, bytes);
+      run = {found.type, 0, 0};
+      Touch(*found.type);
     }
+    ++run.objects;
+    if (found.type->has_gc && typer.Tracked(found)) ++run.tracked;
+    if (found.type->owned != Owned::kNothing)
+      CountBuffer(*found.type, typer.BufferOf(found));
   });
+  EndRun(run, bytes);
   return true;
 }
 
-void Census::Count(const Finding& found, uint32_t bytes, ObjectTyper& typer) {
-  if (found.kind == BlockKind::kObject) {
-    TypeEntry& type = *found.type;
-    ++type.objects;
-    type.bytes += bytes;
-    ++totals_.objects;
-    totals_.object_bytes += bytes;
-    if (type.has_gc && typer.Tracked(found)) ++type.tracked;
-    Note(type, bytes);
-    if (type.owned != Owned::kNothing) CountBuffer(type, typer.BufferOf(found));
-  } else if (found.kind == BlockKind::kKept) {
+void Census::EndRun(const Run& run, uint32_t bytes) {
+  if (run.type == nullptr) return;
+  TypeEntry& type = *run.type;
+  uint32_t all_bytes = run.objects * bytes;
+  type.objects += run.objects;
+  type.bytes += all_bytes;
+  type.tracked += run.tracked;
+  type.arena_bytes += all_bytes;
+  totals_.objects += run.objects;
+  totals_.object_bytes += all_bytes;
+}
+
+void Census::CountOther(BlockKind kind, uint32_t bytes) {
+  if (kind == BlockKind::kNothing) {
+    arena_.untyped_bytes += bytes;
+  } else if (kind == BlockKind::kKept) {
     ++totals_.kept_objects;
     totals_.kept_bytes += bytes;
     arena_.kept_bytes += bytes;
   } else {
     totals_.keys_bytes += bytes;
     if (dict_ == nullptr) return;
+    Touch(*dict_);
     dict_->bytes += bytes;
-    Note(*dict_, bytes);
+    dict_->arena_bytes += bytes;
   }
 }
 
@@ -287,13 +304,12 @@ void Census::LookAtChunk(OwnedBuffer* buffer) {
   totals_.owned_mapped_bytes += buffer->bytes;
 }
 
-// Where the type lives. REQUIRES: `bytes` were just added.
-inline void Census::Note(TypeEntry& type, uint32_t bytes) {
-  if (type.arena_bytes == 0) {
-    type.earlier_bytes = type.bytes - bytes;
-    touched_[touched_count_++] = static_cast<uint16_t>(&type - types_.begin());
-  }
-  type.arena_bytes += bytes;
+// Before its first bytes in an arena are counted.
+inline void Census::Touch(TypeEntry& type) {
+  if (type.touched) return;
+  type.touched = true;
+  type.earlier_bytes = type.bytes;
+  touched_[touched_count_++] = static_cast<uint16_t>(&type - types_.begin());
 }
 
 void Census::EndArena() {
@@ -312,6 +328,7 @@ void Census::EndArena() {
     type.pinned += share * type.arena_bytes;
     if (alone) type.alone_bytes += geometry_.arena_bytes;
     type.arena_bytes = 0;
+    type.touched = false;
   }
   touched_count_ = 0;
   totals_.typed_squares += typed * typed;

@@ -95,11 +95,19 @@ class Census final : public ArenaReader {
     uint64_t untyped_bytes;
   };
 
+  // Objects of one type in a row in a pool, as most are: they are counted together.
+  struct Run {
+    TypeEntry* type;
+    uint32_t objects;
+    uint32_t tracked;
+  };
+
   void BeginTops();
   void BeginArena();
   bool ReadPool(uintptr_t pool, ObjectTyper& typer);
-  void Count(const Finding& found, uint32_t bytes, ObjectTyper& typer);
-  void Note(TypeEntry& type, uint32_t bytes);
+  void CountOther(BlockKind kind, uint32_t bytes);
+  void EndRun(const Run& run, uint32_t bytes);
+  void Touch(TypeEntry& type);
   void CountBuffer(TypeEntry& type, const OwnedBuffer& buffer);
   void LookAtChunk(OwnedBuffer* buffer);
   void NoteTopOwner(const TypeEntry& type, uintptr_t buffer);

@@ -165,6 +165,7 @@ bool TypeTable::LookAgain(TypeEntry& entry) {
   entry.pinned = 0;
   entry.squares = 0;
   entry.arena_bytes = 0;
+  entry.touched = false;
   entry.pass = pass_;
   if (!entry.resolved) Resolve(entry, facts);
   return true;

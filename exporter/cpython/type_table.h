@@ -40,6 +40,7 @@ struct TypeEntry {
   uint8_t bytes_before;
   Owned owned;
   bool has_gc;
+  bool touched;  // lives in the arena that is being read
   bool metatype;
   bool resolved;  // the name is the final one
 };
