@@ -14,6 +14,7 @@
 #include "exporter/cpython/install.h"
 #include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/oracle.h"
+#include "exporter/cpython/pinning.h"
 #include "exporter/exporter.h"
 #include "exporter/sample/census_answerer.h"
 #include "exporter/sample/ledger_collector.h"
@@ -327,8 +328,9 @@ class LargeNow {
       std::make_unique<LargeObjects>(TheCensus().facts(), TheCensus().state_now());
 };
 
-py::dict TakeTheCensus() {
+py::dict TakeTheCensus(double share) {
   auto census = std::make_unique<Census>();
+  census->SetShare(share);
   CensusSample sample;
   Reason why;
   {
@@ -345,13 +347,38 @@ py::dict TakeTheCensus() {
   for (int i = 0; i < table.name_count(); ++i) {
     const NameTotal& name = table.names()[i];
     if (name.objects == 0 && name.bytes == 0) continue;
-    types[std::string(table.Name(name)).c_str()] = py::make_tuple(
-        name.objects, name.bytes, static_cast<uint64_t>(name.pinned), name.alone_bytes);
+    types[std::string(table.Name(name)).c_str()] =
+        py::make_tuple(name.objects, name.bytes, static_cast<uint64_t>(name.pinned),
+                       name.alone_bytes, name.error_bytes);
   }
   all["types"] = types;
   all["free_list"] = py::make_tuple(sample.kept_objects, sample.kept_bytes);
   all["untyped_bytes"] = sample.untyped_bytes;
+  all["arenas"] = sample.arenas;
+  all["arenas_read"] = sample.arenas_read;
+  all["error_bytes"] = sample.error_bytes;
   all["blocks"] = census->totals().blocks;
+  return all;
+}
+
+std::vector<PyTypeObject*> TypesOf(const std::vector<py::type>& types) {
+  std::vector<PyTypeObject*> pointers;
+  for (const py::type& type : types)
+    pointers.push_back(reinterpret_cast<PyTypeObject*>(type.ptr()));
+  return pointers;
+}
+
+py::list Pinning(const std::vector<py::type>& types, size_t most) {
+  PyObject* found = ObjectsInSparseArenas(TypesOf(types), most);
+  if (found == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::list>(found);
+}
+
+py::list TypesCalled(const std::string& name, const std::vector<py::type>& types) {
+  std::vector<PyTypeObject*> found = TypesOf(types);
+  if (!KeepTypesCalled(name, &found)) throw py::error_already_set();
+  py::list all;
+  for (PyTypeObject* type : found) all.append(reinterpret_cast<PyObject*>(type));
   return all;
 }
 
@@ -414,10 +441,15 @@ PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil(
              "Our reading of pymalloc and the interpreter's own, taken in one call with\n"
              "nothing run between: {'ours': rows, 'oracle': rows, 'agree': bool}.");
   module.def(
-      "census", &TakeTheCensus,
+      "census", &TakeTheCensus, py::arg("share") = 1.0,
       "What lives now, counted without the GIL: {'types': {name: (objects, bytes,\n"
-      "pinned_bytes, alone_bytes)}, 'free_list': (objects, bytes), ...}.\n"
+      "pinned_bytes, alone_bytes, error_bytes)}, 'free_list': (objects, bytes), ...};\n"
+      "estimated where share, that of the arenas which are read, is less than 1.\n"
       "Raises RuntimeError where there can be none, with the reason.");
+  module.def("pinning", &Pinning,
+             "See pymalloc_exporter.pinning(): of these very types.");
+  module.def("types_called", &TypesCalled,
+             "Those of the types that the census calls by the name.");
   module.def(
       "compare_census", &CompareTheCensus,
       "A census of this interpreter's arenas and gc.get_objects(), taken in one call\n"
@@ -436,11 +468,19 @@ namespace {
 
 PyObject* NotHere(PyObject*, PyObject*) { Py_RETURN_FALSE; }
 PyObject* DoNothing(PyObject*, PyObject*, PyObject*) { Py_RETURN_NONE; }
+PyObject* Refuse(PyObject*, PyObject*) {
+  PyErr_SetString(PyExc_RuntimeError,
+                  "arenas cannot be looked at: this is a sub-interpreter");
+  return nullptr;
+}
 
 PyMethodDef inert_methods[] = {
     {"may_install", NotHere, METH_NOARGS, nullptr},
     {"install", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(DoNothing)),
      METH_VARARGS | METH_KEYWORDS, nullptr},
+    {"census", Refuse, METH_NOARGS, nullptr},
+    {"pinning", Refuse, METH_VARARGS, nullptr},
+    {"types_called", Refuse, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 PyModuleDef_Slot inert_slots[] = {
 #if PY_VERSION_HEX >= 0x030c0000

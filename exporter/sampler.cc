@@ -36,6 +36,9 @@ constexpr Nanoseconds kRest = 50 * kMicrosecond;
 // Less than this between two looks is the noise of reading clocks one after the other.
 constexpr double kIdleCpuSeconds = 20e-6;
 
+// So many times longer than asked for a slow beat may become to keep to its CPU time.
+constexpr double kMostStretch = 4;
+
 // Descriptors that are the sampler's own to poll.
 constexpr int kOwnWatched = 2;
 
@@ -163,6 +166,10 @@ bool Sampler::RestUntil(Nanoseconds until) noexcept {
     if (!stop_) Turn(std::min(until, NextDue()));
   } while (!stop_ && Now() < until);
   return !stop_;
+}
+
+double Sampler::CpuSecondsLeft() const noexcept {
+  return slow_cpu_end_ - Seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
 Nanoseconds Sampler::NextDue() const {
@@ -352,6 +359,8 @@ void Sampler::RunCollector(Collector& collector) {
 // A pass that a fork cut short is made anew, soon.
 void Sampler::SlowBeat(Nanoseconds now) {
   double cpu = Seconds(CLOCK_THREAD_CPUTIME_ID);
+  double interval = static_cast<double>(settings_.slow_interval) / kSecond;
+  slow_cpu_end_ = cpu + kMostStretch * interval * settings_.slow_cpu_share;
   if (!slow_activity_.Ceased(ApplicationCpuSeconds())) {
     for (int i = 0; i < slow_collector_count_ && !stop_; ++i) {
       RunSlowCollector(*slow_collectors_[i]);

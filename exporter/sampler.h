@@ -28,7 +28,8 @@ struct Settings {
   ListenAddress listen;
   Nanoseconds interval;
   Nanoseconds slow_interval;
-  // Of one core, what all collectors may use: the slow beat is stretched to keep to it.
+  // Of one core, what all collectors may use: the slow beat is stretched to keep to it, up
+  // to a limit beyond which slow collectors are asked to take samples.
   double slow_cpu_share;
   Identity identity;  // app, implementation, version, detail, origin
   RemedyAccess remedies = RemedyAccess::kNobody;
@@ -71,6 +72,7 @@ class Sampler final : private Pace {
   bool Rest() noexcept override;
   const StopFlag& stop() const noexcept override { return stop_; }
   bool RestUntil(Nanoseconds until) noexcept override;
+  double CpuSecondsLeft() const noexcept override;
   void Turn(Nanoseconds until);
   void Wait(Nanoseconds until, int watched);
   Nanoseconds NextDue() const;
@@ -116,6 +118,7 @@ class Sampler final : private Pace {
 
   Nanoseconds next_beat_ = 0;
   Nanoseconds next_slow_beat_ = 0;
+  double slow_cpu_end_ = 0;  // of this thread's CPU time: what a slow beat may take
   Nanoseconds next_serve_ = 0;
   Nanoseconds serve_pause_ = 0;
   Nanoseconds port_missed_since_ = 0;

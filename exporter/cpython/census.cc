@@ -1,15 +1,15 @@
 #include "exporter/cpython/census.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
+#include "exporter/system/clock.h"
 #include "exporter/system/malloc/chunk.h"
 #include "exporter/system/page_map.h"
 
 namespace pymalloc_exporter {
 namespace {
-
-constexpr uint32_t kPieceBytes = 64 * 1024;
 
 // Of addresses in a pool that turn out to be no types, so many are read.
 constexpr int kReadsAPool = 64;
@@ -167,6 +167,8 @@ void Census::BeginTops() {
   }
 }
 
+Census::Census() : sample_(static_cast<uint64_t>(Now())) {}
+
 bool Census::Open(const ObjectFacts& facts, const PoolGeometry& geometry) {
   facts_ = &facts;
   geometry_ = geometry;
@@ -181,6 +183,7 @@ void Census::Begin(const TypeReader& reader, const KeptFloats& floats,
   BeginTops();
   types_.BeginPass(reader);
   totals_ = CensusTotals{};
+  sample_.Begin(share_);
   touched_count_ = 0;
   types_.AllowReads(kReadsAPool);
   dict_ = types_.Find(facts_->layout->dict_type);
@@ -188,7 +191,11 @@ void Census::Begin(const TypeReader& reader, const KeptFloats& floats,
 
 void Census::BeginArena() {
   // Of an arena that went away in the middle.
-  for (int i = 0; i < touched_count_; ++i) types_.begin()[touched_[i]].arena_bytes = 0;
+  for (int i = 0; i < touched_count_; ++i) {
+    TypeEntry& type = types_.begin()[touched_[i]];
+    type.arena_bytes = 0;
+    type.touched = false;
+  }
   touched_count_ = 0;
   arena_ = ArenaTally{};
 }
@@ -197,15 +204,9 @@ bool Census::Read(uintptr_t arena, uint32_t piece) {
   if (piece == 0) BeginArena();
   heap_reads_left_ = read_heap_ ? kHeapReadsAPiece : 0;
   ObjectTyper typer(*facts_, types_, *floats_);
-  uintptr_t end = arena + geometry_.arena_bytes;
-  uintptr_t pool = FirstPool(arena, geometry_) + uintptr_t{piece} * kPieceBytes;
-  uintptr_t stop = std::min(pool + kPieceBytes, end);
-  for (; pool + geometry_.pool_bytes <= stop; pool += geometry_.pool_bytes) {
-    if (ReadPool(pool, typer)) continue;
-    stop = end;
-    break;
-  }
-  if (stop != end && pool + geometry_.pool_bytes <= end) return false;
+  bool last = ForEachPool(arena, piece, geometry_,
+                          [&](uintptr_t pool) { return ReadPool(pool, typer); });
+  if (!last) return false;
   EndArena();
   return true;
 }
@@ -215,17 +216,11 @@ bool Census::ReadPool(uintptr_t pool, ObjectTyper& typer) {
   PoolBlocks blocks;
   ReadPoolBlocks(pool, geometry_, blocks);
   if (blocks.kind == PoolBlocks::Kind::kUncarved) return false;
-  arena_.usable_bytes += geometry_.pool_bytes;
-  if (blocks.kind == PoolBlocks::Kind::kUnreadable) return true;
-  if (blocks.kind == PoolBlocks::Kind::kFree) {
-    arena_.free_bytes += geometry_.pool_bytes;
-    return true;
-  }
+  arena_.bytes.Add(blocks, geometry_);
+  bool used =
+      blocks.kind == PoolBlocks::Kind::kLive || blocks.kind == PoolBlocks::Kind::kCounted;
+  if (!used) return true;
   uint64_t live_bytes = uint64_t{blocks.live} * blocks.block_bytes;
-  uint64_t all_bytes = uint64_t{blocks.capacity} * blocks.block_bytes;
-  arena_.usable_bytes -= geometry_.pool_bytes - all_bytes;
-  arena_.live_bytes += live_bytes;
-  arena_.free_bytes += all_bytes - live_bytes;
   totals_.blocks += blocks.live;
   totals_.block_bytes += live_bytes;
   if (blocks.kind == PoolBlocks::Kind::kCounted) {
@@ -235,36 +230,49 @@ bool Census::ReadPool(uintptr_t pool, ObjectTyper& typer) {
   }
   types_.AllowReads(kReadsAPool);
   uint32_t bytes = blocks.block_bytes;
+  Run run{};
   ForEachLiveBlock(pool, blocks, [&](uintptr_t block) {
     Finding found = typer.Look(block, bytes);
-    if (found.kind == BlockKind::kNothing) {
-      arena_.untyped_bytes += bytes;
-    } else {
-      Count(found, bytes, typer);
+    if (found.kind != BlockKind::kObject) return CountOther(found.kind, bytes);
+    if (found.type != run.type) {
+      EndRun(run, bytes);
+      run = {found.type, 0, 0};
+      Touch(*found.type);
     }
+    ++run.objects;
+    if (found.type->has_gc && typer.Tracked(found)) ++run.tracked;
+    if (found.type->owned != Owned::kNothing)
+      CountBuffer(*found.type, typer.BufferOf(found));
   });
+  EndRun(run, bytes);
   return true;
 }
 
-void Census::Count(const Finding& found, uint32_t bytes, ObjectTyper& typer) {
-  if (found.kind == BlockKind::kObject) {
-    TypeEntry& type = *found.type;
-    ++type.objects;
-    type.bytes += bytes;
-    ++totals_.objects;
-    totals_.object_bytes += bytes;
-    if (type.has_gc && typer.Tracked(found)) ++type.tracked;
-    Note(type, bytes);
-    if (type.owned != Owned::kNothing) CountBuffer(type, typer.BufferOf(found));
-  } else if (found.kind == BlockKind::kKept) {
+void Census::EndRun(const Run& run, uint32_t bytes) {
+  if (run.type == nullptr) return;
+  TypeEntry& type = *run.type;
+  uint32_t all_bytes = run.objects * bytes;
+  type.objects += run.objects;
+  type.bytes += all_bytes;
+  type.tracked += run.tracked;
+  type.arena_bytes += all_bytes;
+  totals_.objects += run.objects;
+  totals_.object_bytes += all_bytes;
+}
+
+void Census::CountOther(BlockKind kind, uint32_t bytes) {
+  if (kind == BlockKind::kNothing) {
+    arena_.untyped_bytes += bytes;
+  } else if (kind == BlockKind::kKept) {
     ++totals_.kept_objects;
     totals_.kept_bytes += bytes;
     arena_.kept_bytes += bytes;
   } else {
     totals_.keys_bytes += bytes;
     if (dict_ == nullptr) return;
+    Touch(*dict_);
     dict_->bytes += bytes;
-    Note(*dict_, bytes);
+    dict_->arena_bytes += bytes;
   }
 }
 
@@ -296,32 +304,71 @@ void Census::LookAtChunk(OwnedBuffer* buffer) {
   totals_.owned_mapped_bytes += buffer->bytes;
 }
 
-// Where the type lives.
-inline void Census::Note(TypeEntry& type, uint32_t bytes) {
-  if (type.arena_bytes == 0) {
-    touched_[touched_count_++] = static_cast<uint16_t>(&type - types_.begin());
-  }
-  type.arena_bytes += bytes;
+// Before its first bytes in an arena are counted.
+inline void Census::Touch(TypeEntry& type) {
+  if (type.touched) return;
+  type.touched = true;
+  type.earlier_bytes = type.bytes;
+  touched_[touched_count_++] = static_cast<uint16_t>(&type - types_.begin());
 }
 
 void Census::EndArena() {
-  bool sparse = arena_.live_bytes > 0 && arena_.live_bytes * 2 < arena_.usable_bytes;
-  double share = sparse ? static_cast<double>(arena_.free_bytes) /
-                              static_cast<double>(arena_.live_bytes)
-                        : 0;
+  const ArenaBytes& bytes = arena_.bytes;
+  bool sparse = bytes.sparse();
+  double share =
+      sparse ? static_cast<double>(bytes.free) / static_cast<double>(bytes.live) : 0;
   bool alone = sparse && touched_count_ == 1 &&
-               types_.begin()[touched_[0]].arena_bytes == arena_.live_bytes;
+               types_.begin()[touched_[0]].arena_bytes == bytes.live;
+  double typed = 0;
   for (int i = 0; i < touched_count_; ++i) {
     TypeEntry& type = types_.begin()[touched_[i]];
+    auto its = static_cast<double>(type.bytes - type.earlier_bytes);
+    type.squares += static_cast<float>(its * its);
+    typed += its;
     type.pinned += share * type.arena_bytes;
     if (alone) type.alone_bytes += geometry_.arena_bytes;
     type.arena_bytes = 0;
+    type.touched = false;
   }
   touched_count_ = 0;
+  totals_.typed_squares += typed * typed;
   if (!sparse) return;
-  totals_.sparse_free_bytes += arena_.free_bytes;
+  totals_.sparse_free_bytes += bytes.free;
   totals_.kept_pinned += share * static_cast<double>(arena_.kept_bytes);
   totals_.untyped_pinned += share * static_cast<double>(arena_.untyped_bytes);
+}
+
+// From the arenas that were read to all. Returns the standard error of what types have.
+double Census::Scale() {
+  double typed = 0;
+  for (int i = 0; i < types_.name_count(); ++i) {
+    NameTotal& name = types_.names()[i];
+    auto sum = static_cast<double>(name.bytes);
+    typed += sum;
+    name.error_bytes = sample_.StandardError(sum, static_cast<double>(name.squares));
+  }
+  double error = sample_.StandardError(typed, totals_.typed_squares);
+  if (sample_.whole()) return error;
+  double scale = sample_.scale();
+  auto up = [scale](uint64_t& figure) {
+    figure = static_cast<uint64_t>(std::llround(static_cast<double>(figure) * scale));
+  };
+  for (int i = 0; i < types_.name_count(); ++i) {
+    NameTotal& name = types_.names()[i];
+    for (uint64_t* figure :
+         {&name.objects, &name.bytes, &name.tracked, &name.alone_bytes})
+      up(*figure);
+    name.pinned *= scale;
+  }
+  CensusTotals& all = totals_;
+  for (uint64_t* figure :
+       {&all.blocks, &all.block_bytes, &all.objects, &all.object_bytes, &all.kept_objects,
+        &all.kept_bytes, &all.keys_bytes, &all.owned_pool_bytes, &all.owned_heap_bytes,
+        &all.owned_mapped_bytes, &all.blocks_in_motion, &all.sparse_free_bytes})
+    up(*figure);
+  all.kept_pinned *= scale;
+  all.untyped_pinned *= scale;
+  return error;
 }
 
 void Census::NoteTopOwner(const TypeEntry& type, uintptr_t buffer) {
@@ -368,6 +415,9 @@ void Census::Finish(int top, CensusSample* out) {
   *out = CensusSample{};
   types_.AllowReads(kReadsAPool);
   types_.EndPass();
+  out->error_bytes = Scale();
+  out->arenas = sample_.arenas();
+  out->arenas_read = sample_.drawn();
   if (large_ != nullptr) AddLarge(out);
   FillLive(types_, top, out);
   FillPinned(types_, top, totals_, out);
@@ -404,8 +454,8 @@ void Census::Keep(const CensusSample& sample, CensusSnapshot* out) {
     const NameTotal& name = names[ids[i]];
     auto bytes = static_cast<uint64_t>(name.pinned);
     pinned += bytes;
-    out->Add(types_.Name(name),
-             {name.objects, name.bytes, bytes, name.alone_bytes, name.hash, 0});
+    out->Add(types_.Name(name), {name.objects, name.bytes, bytes, name.alone_bytes,
+                                 name.error_bytes, name.hash, 0});
   }
   out->Sort();
   out->sparse_free_bytes = sample.pinned_total_bytes;
@@ -417,6 +467,9 @@ void Census::Keep(const CensusSample& sample, CensusSnapshot* out) {
   out->kept_pinned_bytes = sample.kept_pinned_bytes;
   out->untyped_bytes = sample.untyped_bytes;
   out->untyped_pinned_bytes = sample.untyped_pinned_bytes;
+  out->error_bytes = sample.error_bytes;
+  out->arenas = sample.arenas;
+  out->arenas_read = sample.arenas_read;
   for (int i = 0; i < top_pins(); ++i) {
     const TopPin& pin = top_pins_[i];
     std::string_view name;

@@ -9,6 +9,9 @@
 // shared out to what lives there, in proportion to its bytes. Blocks that were told by
 // their owner (items of a list) are nobody's here: it is not known where the owner is.
 //
+// A pass may read a sample of the arenas (arena_sample.h). Then all that it found in them
+// is scaled to all arenas in Finish(), and has an error.
+//
 // What lives in the C heap comes from a walk through that (large_objects.h), but for
 // buffers: these are their owners' to tell.
 //
@@ -19,6 +22,7 @@
 #include <cstdint>
 
 #include "exporter/cpython/arena_reader.h"
+#include "exporter/cpython/arena_sample.h"
 #include "exporter/cpython/large_objects.h"
 #include "exporter/cpython/object_typing.h"
 #include "exporter/cpython/pool_blocks.h"
@@ -44,6 +48,7 @@ struct CensusTotals {
   uint64_t sparse_free_bytes = 0;   // in sparse arenas
   double kept_pinned = 0;
   double untyped_pinned = 0;
+  double typed_squares = 0;  // of the bytes that types have of each arena, added up
 };
 
 // One of the blocks nearest the top of the C heap, from the topmost down.
@@ -57,6 +62,8 @@ struct TopPin {
 
 class Census final : public ArenaReader {
  public:
+  Census();
+
   // False if memory was refused.
   bool Open(const ObjectFacts& facts, const PoolGeometry& geometry);
 
@@ -65,6 +72,9 @@ class Census final : public ArenaReader {
   // swapped out.
   void Begin(const TypeReader& reader, const KeptFloats& floats, const LargeTally* large,
              bool read_heap);
+  // The share of the arenas that the passes from now on read; 1, all, until then.
+  void SetShare(double share) { share_ = share; }
+  bool Wants() override { return sample_.Draw(); }
   bool Read(uintptr_t arena, uint32_t piece) override;
   // At most `top` types a table.
   void Finish(int top, CensusSample* out);
@@ -72,6 +82,7 @@ class Census final : public ArenaReader {
   void Keep(const CensusSample& sample, CensusSnapshot* out);
 
   const CensusTotals& totals() const { return totals_; }
+  const ArenaSample& sample() const { return sample_; }
   TypeTable& types() { return types_; }
   int top_pins() const { return large_ == nullptr ? 0 : large_->top_count; }
   const TopPin& top_pin(int index) const { return top_pins_[index]; }
@@ -79,22 +90,29 @@ class Census final : public ArenaReader {
  private:
   // Of the arena that is being read.
   struct ArenaTally {
-    uint64_t live_bytes;
-    uint64_t free_bytes;  // blocks and pools
-    uint64_t usable_bytes;
+    ArenaBytes bytes;
     uint64_t kept_bytes;
     uint64_t untyped_bytes;
+  };
+
+  // Objects of one type in a row in a pool, as most are: they are counted together.
+  struct Run {
+    TypeEntry* type;
+    uint32_t objects;
+    uint32_t tracked;
   };
 
   void BeginTops();
   void BeginArena();
   bool ReadPool(uintptr_t pool, ObjectTyper& typer);
-  void Count(const Finding& found, uint32_t bytes, ObjectTyper& typer);
-  void Note(TypeEntry& type, uint32_t bytes);
+  void CountOther(BlockKind kind, uint32_t bytes);
+  void EndRun(const Run& run, uint32_t bytes);
+  void Touch(TypeEntry& type);
   void CountBuffer(TypeEntry& type, const OwnedBuffer& buffer);
   void LookAtChunk(OwnedBuffer* buffer);
   void NoteTopOwner(const TypeEntry& type, uintptr_t buffer);
   void EndArena();
+  double Scale();
   void AddLarge(CensusSample* out);
   int NameOf(const TopBlock& block);
 
@@ -103,6 +121,8 @@ class Census final : public ArenaReader {
   const KeptFloats* floats_ = nullptr;
   const LargeTally* large_ = nullptr;
   TypeTable types_;
+  double share_ = 1;
+  ArenaSample sample_;
   TypeEntry* dict_ = nullptr;
   CensusTotals totals_;
   ArenaTally arena_{};

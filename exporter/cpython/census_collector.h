@@ -1,4 +1,5 @@
-// The collector of what lives, by type: a census at each slow beat.
+// The collector of what lives, by type: a census at each slow beat, of a sample of the
+// arenas where all of them would take more CPU time than there is.
 //
 // Thread safety: Collect on the sampler's thread; Begin, SetState and End under the GIL;
 // TakeCensus on any thread, each with a census of its own.
@@ -50,9 +51,13 @@ class CensusCollector final : public SlowCollector {
  private:
   PymallocCollector& pymalloc_;
   FreeListCollector& free_lists_;
+  double ShareFor(double cpu_seconds) const;
+
   std::atomic<Reason> state_{Reason::kStarting};
   std::atomic<int> top_{10};
   ObjectFacts facts_;
+  uint32_t arena_bytes_ = 1;
+  double cpu_seconds_a_byte_ = 0;  // of arenas, of the last pass
   Census census_;
   CensusHistory history_;
   std::atomic<bool> another_{false};  // interpreter than that of the history

@@ -28,10 +28,6 @@ constexpr size_t kLargestSmallRequest = 480;
 
 const PymallocExporterLayout& Layout() { return pymalloc_exporter_layout; }
 
-PoolGeometry Geometry() {
-  return PoolGeometry(Layout().arena_bytes, Layout().pool_bytes);
-}
-
 void* HookAllocate(void*, size_t bytes) {
   return Pymalloc().OnAllocate(bytes, pymalloc_exporter_on_main_heap());
 }
@@ -269,6 +265,10 @@ Reason InstallCensus(Reason pymalloc) {
 
 }  // namespace
 
+PoolGeometry Geometry() {
+  return PoolGeometry(Layout().arena_bytes, Layout().pool_bytes);
+}
+
 PymallocCollector& Pymalloc() {
   static PymallocCollector& collector = *new PymallocCollector;
   return collector;
@@ -328,6 +328,14 @@ Reason TakeCensusNow(Census& census, const LargeTally* large, CensusSample* out)
   return TakeCensus(TheCensus().facts(), Pymalloc(), FreeLists(),
                     PymallocCollector::Scope::kProcess, true, kMostCensusRows, large,
                     pace, census, out);
+}
+
+Reason FindSparseArenas(SparseArenas* out) {
+  NoRest pace;
+  Reason reason =
+      Pymalloc().ReadArenas(PymallocCollector::Scope::kMainInterpreter, true, *out, pace);
+  if (reason == Reason::kNone) out->Rank();
+  return reason;
 }
 
 bool CompareCensus(const LargeTally* large, CensusComparison* out, Reason* why) {

@@ -12,6 +12,7 @@
 #include "exporter/cpython/gc_collector.h"
 #include "exporter/cpython/oracle.h"
 #include "exporter/cpython/pymalloc_collector.h"
+#include "exporter/cpython/sparse_arenas.h"
 
 namespace pymalloc_exporter {
 
@@ -20,6 +21,9 @@ PymallocCollector& Pymalloc();
 GcCollector& Gc();
 FreeListCollector& FreeLists();
 CensusCollector& TheCensus();
+
+// The sizes of this interpreter's build.
+PoolGeometry Geometry();
 
 // Whether the calling thread runs the main interpreter: the exporter is one a process.
 bool InMainInterpreter();
@@ -40,6 +44,10 @@ bool ReadBoth(std::string* oracle_text, PymallocSample* ours);
 // A census of its own, made by the calling thread, with what a walk through the C heap
 // found (null: without). Needs no GIL. Returns why there is none.
 Reason TakeCensusNow(Census& census, const LargeTally* large, CensusSample* out);
+
+// Of the main interpreter, with nothing run meanwhile; ranked. Returns why they cannot be
+// told.
+Reason FindSparseArenas(SparseArenas* out);
 
 // A census of the main interpreter's arenas and gc.get_objects(), with nothing run
 // between the two: for tests. False if there is no census, and why.

@@ -16,7 +16,7 @@ constexpr uint64_t RoundUp(uint64_t bytes) { return (bytes + 15) & ~uint64_t{15}
 
 }  // namespace
 
-OwnedBuffer ObjectTyper::BufferOf(const Finding& found) const {
+OwnedBuffer ObjectTyper::BufferOf(Finding found) const {
   uintptr_t object = found.object;
   uintptr_t address = 0;
   uint64_t bytes = 0;
@@ -41,20 +41,18 @@ OwnedBuffer ObjectTyper::BufferOf(const Finding& found) const {
 }
 
 // What has no type in it: floats that are linked by it, and tables of keys.
-Finding ObjectTyper::LookForTheRest(uintptr_t block, uint64_t bytes,
-                                    uint64_t spare_bytes) {
-  if (Word(block) == 0 && floats_.Contains(block))
-    return {BlockKind::kKept, nullptr, block};
+BlockKind ObjectTyper::LookForTheRest(uintptr_t block, uint64_t bytes,
+                                      uint64_t spare_bytes) {
+  if (Word(block) == 0 && floats_.Contains(block)) return BlockKind::kKept;
   PymallocExporterKeys keys;
   bool are_keys = bytes >= kPymallocExporterKeysBytes &&
                   layout_.read_keys(reinterpret_cast<const void*>(block), &keys) != 0 &&
                   keys.total_bytes <= bytes && keys.total_bytes + spare_bytes > bytes;
-  if (!are_keys) return {BlockKind::kNothing, nullptr, 0};
+  if (!are_keys) return BlockKind::kNothing;
   bool kept = layout_.free_list_links_first ? keys.refcount >= facts_.least_pointer
                                             : keys.refcount == 0;
-  if (kept || keys.refcount == 0) return {BlockKind::kKept, nullptr, 0};
-  BlockKind kind = keys.shared ? BlockKind::kNothing : BlockKind::kDictKeys;
-  return {kind, nullptr, 0};
+  if (kept || keys.refcount == 0) return BlockKind::kKept;
+  return keys.shared ? BlockKind::kNothing : BlockKind::kDictKeys;
 }
 
 }  // namespace pymalloc_exporter

@@ -62,8 +62,7 @@ bool ClearFreeList(uintptr_t pool, const Header& header, PoolBlocks& out) {
   return block == 0;
 }
 
-bool ReadOnce(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out) {
-  Header header = ReadHeader(pool);
+bool UseHeader(const Header& header, const PoolGeometry& geometry, PoolBlocks& out) {
   out.kind = PoolBlocks::Kind::kUncarved;
   if (header.last_offset == 0) return true;
   out.kind = PoolBlocks::Kind::kUnreadable;
@@ -75,9 +74,14 @@ bool ReadOnce(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out) {
   out.block_bytes = (header.size_class + 1) * kSizeClassStepBytes;
   out.capacity = geometry.capacity[header.size_class];
   out.live = header.live;
-  out.kind = PoolBlocks::Kind::kFree;
-  if (header.live == 0) return true;
-  out.kind = PoolBlocks::Kind::kCounted;
+  out.kind = header.live == 0 ? PoolBlocks::Kind::kFree : PoolBlocks::Kind::kCounted;
+  return true;
+}
+
+bool ReadOnce(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out) {
+  Header header = ReadHeader(pool);
+  if (!UseHeader(header, geometry, out)) return false;
+  if (out.kind != PoolBlocks::Kind::kCounted) return true;
   uint32_t carved_bytes =
       std::max(header.next_offset, kPoolHeaderBytes) - kPoolHeaderBytes;
   out.carved = std::min(carved_bytes / out.block_bytes, out.capacity);
@@ -95,6 +99,23 @@ bool ReadOnce(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out) {
 void ReadPoolBlocks(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out) {
   for (int i = 0; i < kAttempts && !ReadOnce(pool, geometry, out); ++i) {
   }
+}
+
+void CountPoolBlocks(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out) {
+  for (int i = 0; i < kAttempts && !UseHeader(ReadHeader(pool), geometry, out); ++i) {
+  }
+}
+
+void ArenaBytes::Add(const PoolBlocks& blocks, const PoolGeometry& geometry) {
+  using Kind = PoolBlocks::Kind;
+  if (blocks.kind == Kind::kUncarved) return;
+  bool used = blocks.kind == Kind::kLive || blocks.kind == Kind::kCounted;
+  uint64_t all =
+      used ? uint64_t{blocks.capacity} * blocks.block_bytes : geometry.pool_bytes;
+  uint64_t alive = used ? uint64_t{blocks.live} * blocks.block_bytes : 0;
+  usable += all;
+  live += alive;
+  if (blocks.kind != Kind::kUnreadable) free += all - alive;
 }
 
 }  // namespace pymalloc_exporter

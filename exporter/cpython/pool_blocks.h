@@ -9,6 +9,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "exporter/cpython/pool_walk.h"
@@ -37,6 +38,9 @@ struct PoolBlocks {
 // Reads the pool at `pool`, a multiple of the pool size.
 void ReadPoolBlocks(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out);
 
+// The same by the header alone: counts, and kCounted for kLive.
+void CountPoolBlocks(uintptr_t pool, const PoolGeometry& geometry, PoolBlocks& out);
+
 // Calls visit(address of a live block) for each. REQUIRES: kLive.
 template <typename Visit>
 inline void ForEachLiveBlock(uintptr_t pool, const PoolBlocks& blocks, Visit visit) {
@@ -49,6 +53,35 @@ inline void ForEachLiveBlock(uintptr_t pool, const PoolBlocks& blocks, Visit vis
       bits &= bits - 1;
     }
   }
+}
+
+// What the pools of an arena add up to.
+struct ArenaBytes {
+  uint64_t live = 0;
+  uint64_t free = 0;  // blocks and pools
+  uint64_t usable = 0;
+
+  void Add(const PoolBlocks& blocks, const PoolGeometry& geometry);
+
+  // Whether what lives there keeps more from going back than it takes itself.
+  bool sparse() const { return live > 0 && live * 2 < usable; }
+};
+
+// The arena is read in pieces of so many bytes.
+inline constexpr uint32_t kPieceBytes = 64 * 1024;
+
+// Calls visit(address of a pool) for each pool of a piece, until it returns false: at the
+// first that is not carved. Returns whether that was the last of the arena.
+template <typename Visit>
+inline bool ForEachPool(uintptr_t arena, uint32_t piece, const PoolGeometry& geometry,
+                        Visit visit) {
+  uintptr_t end = arena + geometry.arena_bytes;
+  uintptr_t pool = FirstPool(arena, geometry) + uintptr_t{piece} * kPieceBytes;
+  uintptr_t stop = std::min(pool + kPieceBytes, end);
+  for (; pool + geometry.pool_bytes <= stop; pool += geometry.pool_bytes) {
+    if (!visit(pool)) return true;
+  }
+  return pool + geometry.pool_bytes > end;
 }
 
 }  // namespace pymalloc_exporter

@@ -171,7 +171,8 @@ bool PymallocCollector::ReadPiece(ArenaRegistry::Cell& cell, uintptr_t base,
   Turn turn(walking_);
   uintptr_t entry = registry_.BeginRead(cell, base);
   bool last = true;
-  if (entry != 0 && Verify(cell, entry)) last = reader.Read(base, piece);
+  bool wanted = entry != 0 && Verify(cell, entry) && (piece > 0 || reader.Wants());
+  if (wanted) last = reader.Read(base, piece);
   if (registry_.EndRead()) {
     source_.release(source_.context, reinterpret_cast<void*>(base),
                     geometry_->arena_bytes);

@@ -65,8 +65,12 @@ class PymallocCollector final : public Collector, public ArenaFinder {
   // A walk made by the calling thread; false if parts of it could not be read.
   bool Walk(Scope scope, const StopFlag& stop, PymallocSample& out);
 
-  // Lets `reader` read every arena, resting every 0.1 ms; `swap`: look for swapped pages
-  // first, and end where there are any. Returns why it could not go on to the end.
+  // Roughly, while others come and go.
+  uint64_t arenas() const { return present_; }
+
+  // Lets `reader` read every arena that it wants, resting every 0.1 ms; `swap`: look for
+  // swapped pages first, and end where there are any. Returns why it could not go on to
+  // the end.
   Reason ReadArenas(Scope scope, bool swap, ArenaReader& reader, Pace& pace);
 
   // The arenas of a scope, in the order of their addresses: at most `most` of them are

@@ -62,6 +62,7 @@ void TypeTable::EndPass() {
     name.objects = name.bytes = name.tracked = name.alone_bytes = 0;
     name.large_objects = name.large_bytes = 0;
     name.pinned = 0;
+    name.squares = 0;
   }
   for (const TypeEntry& type : *this) {
     if (type.pass != pass_) continue;
@@ -71,6 +72,7 @@ void TypeTable::EndPass() {
     name.tracked += type.tracked;
     name.pinned += type.pinned;
     name.alone_bytes += type.alone_bytes;
+    name.squares += type.squares;
   }
 }
 
@@ -161,7 +163,9 @@ bool TypeTable::LookAgain(TypeEntry& entry) {
     return false;
   entry.objects = entry.bytes = entry.tracked = entry.alone_bytes = 0;
   entry.pinned = 0;
+  entry.squares = 0;
   entry.arena_bytes = 0;
+  entry.touched = false;
   entry.pass = pass_;
   if (!entry.resolved) Resolve(entry, facts);
   return true;

@@ -30,14 +30,17 @@ struct TypeEntry {
   uint64_t bytes;
   uint64_t tracked;  // objects that the garbage collector knows of
   double pinned;
-  uint64_t alone_bytes;  // of sparse arenas in which nothing else lives
-  uint32_t arena_bytes;  // in the arena that is being read
+  uint64_t alone_bytes;    // of sparse arenas in which nothing else lives
+  uint64_t earlier_bytes;  // `bytes` before the arena that is being read
+  float squares;           // of the bytes of each arena, added up
+  uint32_t arena_bytes;    // of its own blocks in the arena that is being read
   uint32_t basic_bytes;
   uint32_t pass;
   uint16_t name;
   uint8_t bytes_before;
   Owned owned;
   bool has_gc;
+  bool touched;  // lives in the arena that is being read
   bool metatype;
   bool resolved;  // the name is the final one
 };
@@ -51,6 +54,8 @@ struct NameTotal {
   uint64_t alone_bytes;
   uint64_t large_objects;  // of `objects`: in the C heap; set by the census
   uint64_t large_bytes;
+  double error_bytes;  // standard error of `bytes`; set by the census
+  float squares;  // those of its types, which are taken for independent of each other
   uint32_t hash;
   uint32_t offset;  // of its text
   bool listed_live;

@@ -26,6 +26,10 @@ void AddLive(const CensusSample& census, FamilyBuilder& builder) {
   row(kOther, census.other_objects, census.other_bytes);
   row(kFreeList, census.kept_objects, census.kept_bytes);
   builder.Add(Metric::kLiveUntypedBytes, Number(census.untyped_bytes));
+  if (!census.sampled() || !builder.Shows(Metric::kLiveErrorRatio)) return;
+  uint64_t bytes = census.other_bytes;
+  for (uint32_t i = 0; i < census.live_rows; ++i) bytes += census.live[i].bytes;
+  builder.Add(Metric::kLiveErrorRatio, census.error_bytes / Number(bytes));
 }
 
 void AddPinned(const CensusSample& census, FamilyBuilder& builder) {

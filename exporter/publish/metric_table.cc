@@ -150,6 +150,11 @@ const MetricDefinition kMetricTable[kMetricCount] = {
      "bytearrays keep beside them."},
     {Metric::kLiveUntypedBytes, "python_live_untyped_bytes", kGauge,
      "Bytes of live blocks that are no objects and belong to none of these."},
+    {Metric::kLiveErrorRatio, "python_live_error_ratio", kGauge,
+     "Standard error of the bytes of live objects, by these bytes; absent where all "
+     "arenas "
+     "were read.",
+     Shown::kOfWorkerFullDetail},
     {Metric::kPinnedBytes, "python_pinned_bytes", kGauge,
      "Free bytes in sparse arenas, shared out to the types that live there and keep them "
      "from going. Adds up to all of these bytes."},

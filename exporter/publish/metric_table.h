@@ -77,6 +77,7 @@ enum class Metric {
   kLiveObjects,
   kLiveObjectBytes,
   kLiveUntypedBytes,
+  kLiveErrorRatio,
   kPinnedBytes,
   kHeapTopPinBytes,
   // The exporter itself.

@@ -52,6 +52,12 @@ struct CensusSample {
   // Objects in the C heap and what lists, sets, dicts and bytearrays keep there.
   uint64_t large_heap_bytes = 0;
   uint64_t large_mapped_bytes = 0;  // in mappings of their own
+  // Where not all arenas were read, all figures are estimates from those that were.
+  uint64_t arenas = 0;
+  uint64_t arenas_read = 0;
+  double error_bytes = 0;  // standard error of the bytes of all types together
+
+  bool sampled() const { return arenas_read < arenas; }
 };
 
 }  // namespace pymalloc_exporter

@@ -1,6 +1,7 @@
 #include "exporter/sample/census_answerer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace pymalloc_exporter {
@@ -15,6 +16,17 @@ constexpr int kMostShrunk = 15;
 
 void WriteFigures(const char* name, uint64_t objects, uint64_t bytes, JsonText& text) {
   text.Key(name).Begin('{').Row("objects", objects).Row("bytes", bytes).End('}');
+}
+
+// Standard errors, where there are any.
+void WriteError(double error_bytes, JsonText& text) {
+  if (error_bytes > 0) text.Row("error_bytes", std::round(error_bytes));
+}
+
+void WriteSampling(const CensusSnapshot& snapshot, JsonText& text) {
+  if (!snapshot.sampled()) return;
+  text.Row("arenas", snapshot.arenas).Row("arenas_read", snapshot.arenas_read);
+  WriteError(snapshot.error_bytes, text);
 }
 
 // The rows with the largest of a figure that is not 0, in their order.
@@ -55,7 +67,9 @@ void WriteCensus(const CensusSnapshot& now, JsonText& text) {
   text.Key("types").Begin('[');
   for (const SnapshotRow* row : largest) {
     text.Begin('{').Key("type").String(now.Name(row->name));
-    text.Row("objects", row->objects).Row("bytes", row->bytes).End('}');
+    text.Row("objects", row->objects).Row("bytes", row->bytes);
+    WriteError(row->error_bytes, text);
+    text.End('}');
   }
   text.End(']');
   objects = now.other_objects, bytes = now.other_bytes;
@@ -90,7 +104,9 @@ class Extremes {
     text.Key(name).Begin('[');
     for (const SnapshotDelta* delta = deltas_; delta < deltas_ + count_; ++delta) {
       text.Begin('{').Key("type").String(delta->name);
-      text.Row("objects", delta->objects).Row("bytes", delta->bytes).End('}');
+      text.Row("objects", delta->objects).Row("bytes", delta->bytes);
+      WriteError(std::sqrt(delta->error_squared), text);
+      text.End('}');
     }
     text.End(']');
   }
@@ -106,7 +122,8 @@ void WriteDiff(const CensusSnapshot& then, const CensusSnapshot& now, JsonText& 
   Extremes<kMostShrunk> shrunk(-1);
   SnapshotDelta all{{},
                     static_cast<int64_t>(now.other_objects - then.other_objects),
-                    static_cast<int64_t>(now.other_bytes - then.other_bytes)};
+                    static_cast<int64_t>(now.other_bytes - then.other_bytes),
+                    0};
   CompareSnapshots(then, now, [&](const SnapshotDelta& delta) {
     all.objects += delta.objects;
     all.bytes += delta.bytes;
@@ -114,6 +131,7 @@ void WriteDiff(const CensusSnapshot& then, const CensusSnapshot& now, JsonText& 
     shrunk.Offer(delta);
   });
   text.Begin('{').Row("timestamp_seconds", then.timestamp_seconds);
+  WriteSampling(then, text);
   text.Row("objects", all.objects).Row("bytes", all.bytes);
   grown.Write("grown", text);
   shrunk.Write("shrunk", text);
@@ -175,6 +193,7 @@ ReplyStatus CensusAnswerer::Answer(const Inquiry& inquiry, Pace& pace,
   const CensusSnapshot& now = history_[history_.count() - 1];
   text.Begin('{').Row("pid", int64_t{inquiry.sample.identity.pid});
   text.Row("timestamp_seconds", now.timestamp_seconds);
+  WriteSampling(now, text);
   if (kind_ == QuestionKind::kCensus) {
     WriteCensus(now, text);
   } else if (kind_ == QuestionKind::kPins) {

@@ -19,6 +19,8 @@ void CensusSnapshot::Clear() {
   other_objects = other_bytes = other_pinned_bytes = 0;
   kept_objects = kept_bytes = kept_pinned_bytes = 0;
   untyped_bytes = untyped_pinned_bytes = sparse_free_bytes = 0;
+  arenas = arenas_read = 0;
+  error_bytes = 0;
   row_count_ = top_count_ = 0;
   text_bytes_ = 0;
 }

@@ -21,6 +21,7 @@ struct SnapshotRow {
   uint64_t bytes;
   uint64_t pinned_bytes;
   uint64_t alone_bytes;  // of sparse arenas in which nothing else lives
+  double error_bytes;    // standard error of `bytes`; 0: counted
   uint32_t hash;         // of the name
   uint32_t name;         // where it stands in the text
 };
@@ -48,6 +49,11 @@ class CensusSnapshot {
   uint64_t untyped_bytes;
   uint64_t untyped_pinned_bytes;
   uint64_t sparse_free_bytes;  // the pinned bytes of all rows together
+  uint64_t arenas;
+  uint64_t arenas_read;  // fewer: a sample, and all else estimates
+  double error_bytes;    // standard error of the bytes of all rows together
+
+  bool sampled() const { return arenas_read < arenas; }
 
   void Clear();
   // Where there is no room its figures are the others'.
@@ -83,6 +89,7 @@ struct SnapshotDelta {
   std::string_view name;
   int64_t objects;
   int64_t bytes;
+  double error_squared;  // the squared standard error of `bytes`
 };
 
 // Calls visit(SnapshotDelta) for each name that either has, where something changed.
@@ -95,16 +102,18 @@ void CompareSnapshots(const CensusSnapshot& then, const CensusSnapshot& now,
     int order = row == now.end()        ? 1
                 : old_row == then.end() ? -1
                                         : now.Compare(*row, then, *old_row);
-    SnapshotDelta delta{order <= 0 ? now.Name(row->name) : then.Name(old_row->name), 0,
+    SnapshotDelta delta{order <= 0 ? now.Name(row->name) : then.Name(old_row->name), 0, 0,
                         0};
     if (order <= 0) {
       delta.objects += static_cast<int64_t>(row->objects);
       delta.bytes += static_cast<int64_t>(row->bytes);
+      delta.error_squared += row->error_bytes * row->error_bytes;
       ++row;
     }
     if (order >= 0) {
       delta.objects -= static_cast<int64_t>(old_row->objects);
       delta.bytes -= static_cast<int64_t>(old_row->bytes);
+      delta.error_squared += old_row->error_bytes * old_row->error_bytes;
       ++old_row;
     }
     if (delta.objects != 0 || delta.bytes != 0) visit(delta);

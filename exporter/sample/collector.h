@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 
 #include "exporter/sample/sample.h"
 #include "exporter/system/clock.h"
@@ -52,6 +53,12 @@ class Pace {
   }
   // The same until a time (CLOCK_MONOTONIC), for whoever waits for something.
   virtual bool RestUntil(Nanoseconds) noexcept { return Rest(); }
+
+  // CPU time of the calling thread that this slow beat may still take: who would need
+  // more and can do with less reads a sample.
+  virtual double CpuSecondsLeft() const noexcept {
+    return std::numeric_limits<double>::infinity();
+  }
 };
 
 // For whoever walks on a thread that has nothing else to do: at install, under the GIL.

@@ -22,7 +22,7 @@ namespace pymalloc_exporter {
 
 // Raised with every change of Sample or of the region: processes with another layout keep
 // a region of their own.
-inline constexpr uint32_t kLayoutVersion = 13;
+inline constexpr uint32_t kLayoutVersion = 14;
 
 inline constexpr int kSizeClasses = 32;         // pymalloc's, 16 bytes apart
 inline constexpr int kSizeClassStepBytes = 16;  // size of class i is (i + 1) * 16

@@ -18,9 +18,9 @@ namespace {
 using Rows = std::map<std::string, std::pair<uint64_t, uint64_t>>;
 
 // The hash is the name's length: names of one length collide.
-void Fill(const Rows& rows, CensusSnapshot* out) {
+void Fill(const Rows& rows, CensusSnapshot* out, double error_bytes = 0) {
   for (const auto& [name, row] : rows) {
-    out->Add(name, {row.first, row.second, row.second / 2, 0,
+    out->Add(name, {row.first, row.second, row.second / 2, 0, error_bytes,
                     static_cast<uint32_t>(name.size()), 0});
   }
   out->Sort();
@@ -30,8 +30,17 @@ class HistoryTest : public testing::Test {
  protected:
   HistoryTest() { EXPECT_TRUE(history_.Open()); }
 
-  void Take(const Rows& rows, double timestamp_seconds) {
-    Fill(rows, &history_.Next());
+  void Take(const Rows& rows, double timestamp_seconds, double error_bytes = 0) {
+    Fill(rows, &history_.Next(), error_bytes);
+    history_.Commit(timestamp_seconds);
+  }
+  // The same of 3 of 12 arenas.
+  void TakeSample(const Rows& rows, double timestamp_seconds, double error_bytes) {
+    CensusSnapshot& next = history_.Next();
+    Fill(rows, &next, error_bytes);
+    next.arenas = 12;
+    next.arenas_read = 3;
+    next.error_bytes = 2 * error_bytes;
     history_.Commit(timestamp_seconds);
   }
   ReplyStatus Ask(QuestionKind kind, std::string* answer) {
@@ -101,11 +110,11 @@ TEST_F(HistoryTest, AnswersFitWhateverTheNames) {
   Rows rows;
   for (int i = 0; i < 500; ++i) rows[std::to_string(i) + std::string(60, '\1')] = {1, 1};
   for (int i = 0; i < 8; ++i) {
-    Take(rows, i);
+    TakeSample(rows, i, 1e15);
     for (auto& [name, row] : rows) row = {row.first + 1, row.second + 1};
   }
   CensusSnapshot& last = history_.Next();
-  Fill(rows, &last);
+  Fill(rows, &last, 1e15);
   for (int i = 0; i < 100; ++i) last.AddTop(std::string(120, '\2'), 1, 1);
   history_.Commit(8);
   std::string answer;
@@ -146,6 +155,26 @@ TEST_F(HistoryTest, AnswersWhatGrewMostFirst) {
                     R"({"type":"leak","objects":4,"bytes":40},)"
                     R"({"type":"slow","objects":1,"bytes":10}],)"
                     R"("shrunk":[{"type":"less","objects":-7,"bytes":-70}]}]})");
+}
+
+TEST_F(HistoryTest, TellsTheErrorsOfASample) {
+  Take({{"one", {1, 100}}}, 1);
+  TakeSample({{"one", {4, 400}}}, 2, 30);
+  std::string answer;
+  EXPECT_EQ(Ask(QuestionKind::kCensus, &answer), ReplyStatus::kDone);
+  EXPECT_EQ(
+      answer,
+      R"({"pid":0,"timestamp_seconds":2,"arenas":12,"arenas_read":3,"error_bytes":60,)"
+      R"("objects":4,"bytes":400,"types":[)"
+      R"({"type":"one","objects":4,"bytes":400,"error_bytes":30}],)"
+      R"("other":{"objects":0,"bytes":0},"free_list":{"objects":0,"bytes":0},)"
+      R"("untyped_bytes":0})");
+  TakeSample({{"one", {5, 500}}}, 3, 40);
+  EXPECT_EQ(Ask(QuestionKind::kDiff, &answer), ReplyStatus::kDone);
+  EXPECT_NE(answer.find(R"("grown":[{"type":"one","objects":1,"bytes":100,)"
+                        R"("error_bytes":50}])"),
+            std::string::npos)
+      << answer;
 }
 
 }  // namespace

@@ -90,6 +90,7 @@ TEST(Families, StayBelow200SeriesAWorker) {
   for (int i = 0; i < kKindsOf313; ++i) sample.free_lists.kinds[i].capacity = 1;
   sample.census.live_rows = sample.census.pinned_rows = 10;
   sample.census.top_rows = kMostTopRows;
+  sample.census.arenas = 1;  // sampled
   sample.malloc.allocator = Allocator::kGlibc;
   EXPECT_LE(SeriesOfWorker(FamiliesOf({Live(0, sample)})), 200u);
 }
@@ -100,6 +101,23 @@ TEST(Families, ShowSizeClassesAtFullDetailOnly) {
   sample.identity.detail = Detail::kFull;
   EXPECT_TRUE(Has(Text({{Live(0, sample)}}),
                   R"(pymalloc_class_pools{app="shop",worker="0",size="512"} 0)"));
+}
+
+TEST(Families, ShowTheErrorOfASampledCensusAtFullDetailOnly) {
+  Sample sample = HealthySample();
+  sample.identity.detail = Detail::kFull;
+  sample.census.live_rows = 1;
+  sample.census.live[0].bytes = 300;
+  sample.census.other_bytes = 100;
+  sample.census.error_bytes = 20;
+  sample.census.arenas = sample.census.arenas_read = 9;
+  auto shown = [&] { return Text({{Live(0, sample)}}).find("python_live_error_ratio{"); };
+  EXPECT_EQ(shown(), std::string::npos);
+  sample.census.arenas_read = 3;
+  EXPECT_TRUE(Has(Text({{Live(0, sample)}}),
+                  R"(python_live_error_ratio{app="shop",worker="0"} 0.05)"));
+  sample.identity.detail = Detail::kDefault;
+  EXPECT_EQ(shown(), std::string::npos);
 }
 
 TEST(Families, ShowFreeListsThatTheInterpreterHas) {
