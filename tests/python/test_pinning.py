@@ -102,7 +102,7 @@ assert all(b - a > -0.02 for a, b in zip(order, order[1:])), order
 def test_a_name_finds_the_same_as_its_types(listen):
     body = """
 by_name, by_type = ids(pinning("__main__.Thing", 2000)), ids(pinning(Thing, 2000))
-assert len(by_name) == len(by_type) == 2000 and len(by_name & by_type) > 1900
+assert len(by_name) == len(by_type) == 2000 and len(by_name & by_type) > 1500
 class Child(Thing): pass
 assert pinning(Child) == []
 def same_name():
