@@ -28,8 +28,8 @@ struct Settings {
   ListenAddress listen;
   Nanoseconds interval;
   Nanoseconds slow_interval;
-  // Of one core, what all collectors may use: the slow beat is stretched to keep to it, up
-  // to a limit beyond which slow collectors are asked to take samples.
+  // Of one core, what all collectors may use: the slow beat is stretched to keep to it,
+  // up to a limit beyond which slow collectors are asked to take samples.
   double slow_cpu_share;
   Identity identity;  // app, implementation, version, detail, origin
   RemedyAccess remedies = RemedyAccess::kNobody;
