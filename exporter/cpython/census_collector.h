@@ -49,10 +49,11 @@ class CensusCollector final : public SlowCollector {
   Census& census() { return census_; }
 
  private:
-  PymallocCollector& pymalloc_;
-  FreeListCollector& free_lists_;
+  // Of the arenas, what may be read in so much CPU time.
   double ShareFor(double cpu_seconds) const;
 
+  PymallocCollector& pymalloc_;
+  FreeListCollector& free_lists_;
   std::atomic<Reason> state_{Reason::kStarting};
   std::atomic<int> top_{10};
   ObjectFacts facts_;

@@ -3,12 +3,11 @@
 #include <Python.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <vector>
 
-#include "exporter/system/files.h"
+#include "exporter/system/memory_maps.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -17,15 +16,6 @@ constexpr uintptr_t kMostRefcount = uintptr_t{1} << 32;
 constexpr uint32_t kDebugLayerBytes = 16;
 constexpr uint32_t kDebugEndBytes = 8;
 constexpr char kProofName[] = "pymalloc_exporter.proof.Proof";
-
-// The lowest address that is mapped: an executable's, or a library's.
-uintptr_t LowestAddress() {
-  char text[64];
-  std::string_view line = ReadFile("/proc/self", "maps", text, sizeof text - 1);
-  text[line.size()] = 0;
-  unsigned long address = 0;
-  return sscanf(text, "%lx-", &address) == 1 ? address : 0;
-}
 
 // Whether objects stand behind the debug layer's bytes: their count, 'o', and 0xfd.
 bool HasDebugLayer() {

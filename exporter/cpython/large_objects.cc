@@ -66,7 +66,7 @@ void LargeObjects::OnUsedChunk(const UsedChunk& chunk) noexcept {
   if (!reader_) return;
   Finding found = Look(chunk);
   if (found.kind == BlockKind::kNothing) return;
-  if (found.kind == BlockKind::kObject) {
+  if (found.type != nullptr) {
     ++found.type->objects;
     found.type->bytes += chunk.chunk_bytes;
   } else if (found.kind == BlockKind::kDictKeys) {

@@ -58,6 +58,14 @@ bool ParseMapping(std::string_view line, Mapping* out) {
   return true;
 }
 
+uintptr_t LowestAddress() {
+  char text[64];
+  std::string_view line = ReadFile("/proc/self", "maps", text, sizeof text - 1);
+  text[line.size()] = 0;
+  unsigned long address = 0;
+  return sscanf(text, "%lx-", &address) == 1 ? address : 0;
+}
+
 MapsReader::~MapsReader() {
   if (fd_ >= 0) close(fd_);
 }

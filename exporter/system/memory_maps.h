@@ -38,6 +38,10 @@ struct Mapping {
 // False on text that is no line of maps.
 bool ParseMapping(std::string_view line, Mapping* out);
 
+// The lowest at which anything is mapped now: an executable's, or a library's. 0 where
+// that cannot be told.
+uintptr_t LowestAddress();
+
 class MapsReader {
  public:
   MapsReader() = default;

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -42,11 +43,6 @@ void ForEachWord(const ModuleData& libc, Function function) {
   }
 }
 
-// Something that could be one, at least.
-bool IsPointer(uintptr_t value) {
-  return value >= uintptr_t{1} << 16 && value < uintptr_t{1} << 47;
-}
-
 class ArenaSearch {
  public:
   ArenaSearch(const ModuleData& libc, uint64_t heap_bytes)
@@ -73,6 +69,11 @@ class ArenaSearch {
     uintptr_t at, chunk;  // a word, and where it points
   };
 
+  // Something that could be one, at least.
+  bool IsPointer(uintptr_t value) const {
+    return value >= lowest_ && value < uintptr_t{1} << 47;
+  }
+
   // Where chunks are pointed to that go to the end of a page. What could be one is read a
   // batch at a time.
   std::vector<Place> FindTops() const {
@@ -82,8 +83,8 @@ class ArenaSearch {
     ForEachWord(libc_, [&](uintptr_t at) {
       uintptr_t chunk = WordAt(at);
       // The C library's own data are no chunk.
-      if (chunk % kChunkAlignment != 0 || !IsPointer(chunk) || libc_.all.Holds(chunk))
-        return;
+      if (chunk % kChunkAlignment != 0 || !IsPointer(chunk)) return;
+      if (libc_.all.Holds(chunk)) return;
       places[count++] = {at, chunk};
       if (count == SafeReader::kMostAddresses)
         TakeTops(places, std::exchange(count, 0), &tops);
@@ -184,6 +185,7 @@ class ArenaSearch {
 
   const ModuleData& libc_;
   const uint64_t heap_bytes_;
+  const uintptr_t lowest_ = std::max(LowestAddress(), kPageBytes);
   SafeReader safe_;
 };
 
