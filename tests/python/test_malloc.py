@@ -156,8 +156,9 @@ in_use = ours["in_use"]["bytes"] + ours["overhead_bytes"] - ours["fast_free_byte
 mapped = ours["mmapped"]["bytes"]
 told = malloc_stats()
 assert told["arenas"] == 9
-assert abs(told["system bytes"] - heap - mapped) < 100_000, (told, heap, mapped)
-assert abs(told["in use bytes"] - in_use - mapped) < 100_000, (told, in_use, mapped)
+# Python's own buffers come between, and the heap grows by a step.
+assert abs(told["system bytes"] - heap - mapped) < 0.001 * heap, (told, heap, mapped)
+assert abs(told["in use bytes"] - in_use - mapped) < 0.001 * heap, (told, in_use, mapped)
 """
 
 BESIDE = {
