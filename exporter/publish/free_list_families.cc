@@ -6,8 +6,15 @@ namespace pymalloc_exporter {
 namespace {
 
 // Lists that keep no more are one row by default: from 3.14 on there are a dozen of them,
-// which together hold a few KB at most.
+// which together hold a few KB at most. So are those of async code, for that a worker has
+// at most 200 series.
 constexpr uint64_t kMostOfSmallLists = 20;
+
+bool HasRowOfItsOwn(int kind, const FreeListFigure& figure) {
+  bool of_async_code = kind == kAsyncGenValueFreeList || kind == kAsyncGenAsendFreeList ||
+                       kind == kFutureIteratorFreeList;
+  return figure.capacity > kMostOfSmallLists && !of_async_code;
+}
 
 void AddFigure(const FreeListFigure& figure, std::initializer_list<ExtraLabel> labels,
                FamilyBuilder& builder) {
@@ -42,7 +49,7 @@ void AddLarge(const FreeListSample& lists, FamilyBuilder& builder) {
   FreeListFigure other;
   for (int kind = 0; kind < kFreeListKinds; ++kind) {
     const FreeListFigure& figure = lists.kinds[kind];
-    if (figure.capacity > kMostOfSmallLists) {
+    if (HasRowOfItsOwn(kind, figure)) {
       AddFigure(figure, {{"type", kFreeListTypes[kind]}}, builder);
       continue;
     }
