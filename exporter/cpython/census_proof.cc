@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "exporter/cpython/python_object.h"
 #include "exporter/system/memory_maps.h"
 
 namespace pymalloc_exporter {
@@ -152,10 +153,7 @@ bool CompareCensus(const CensusCollector& collector, PymallocCollector& pymalloc
   auto census = std::make_unique<Census>();
   *why = facts.layout == nullptr ? Reason::kStarting : Reason::kNone;
   if (*why != Reason::kNone || !census->Open(facts, geometry)) return false;
-  PyObject* gc = PyImport_ImportModule("gc");
-  PyObject* list =
-      gc == nullptr ? nullptr : PyObject_CallMethod(gc, "get_objects", nullptr);
-  Py_XDECREF(gc);
+  Object list = GcObjects();
   if (list == nullptr) {
     PyErr_Clear();
     return false;
@@ -178,9 +176,8 @@ bool CompareCensus(const CensusCollector& collector, PymallocCollector& pymalloc
     // Types of objects that no pool holds are learned meanwhile.
     TypeReader reader(*facts.layout, facts.module_key);
     types.UseReader(reader);
-    CountGcObjects(list, arenas, geometry, types, &out->types);
+    CountGcObjects(list.get(), arenas, geometry, types, &out->types);
   }
-  Py_DECREF(list);
   return *why == Reason::kNone;
 }
 

@@ -12,6 +12,7 @@
 #include "exporter/cpython/free_list_proof.h"
 #include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/layout.h"
+#include "exporter/cpython/python_object.h"
 #include "exporter/system/safe_read.h"
 
 // Exported by every version and kept for guppy3, but declared in internal headers only.
@@ -170,21 +171,6 @@ Reason InstallPymalloc() {
   return CompareWithOracle();
 }
 
-// Holds a reference for as long as it lives; null after an error, which it has cleared.
-class Object {
- public:
-  explicit Object(PyObject* object) : object_(object) {
-    if (object == nullptr) PyErr_Clear();
-  }
-  ~Object() { Py_XDECREF(object_); }
-  Object(const Object&) = delete;
-  Object& operator=(const Object&) = delete;
-  PyObject* get() const { return object_; }
-
- private:
-  PyObject* object_;
-};
-
 bool ReadCounter(PyObject* stats, int generation, const char* name, uint64_t* value) {
   PyObject* row = PyList_GetItem(stats, generation);
   PyObject* number = row == nullptr ? nullptr : PyDict_GetItemString(row, name);
@@ -196,8 +182,8 @@ bool ReadCounter(PyObject* stats, int generation, const char* name, uint64_t* va
 
 // Whether our reading equals gc.get_stats() right now.
 bool GcAgrees(PyObject* gc) {
-  Object stats(PyObject_CallMethod(gc, "get_stats", nullptr));
-  if (stats.get() == nullptr) return false;
+  Object stats = WithoutError(PyObject_CallMethod(gc, "get_stats", nullptr));
+  if (stats == nullptr) return false;
   GcSample ours = Gc().Read();
   for (int i = 0; i < kGcGenerations; ++i) {
     GcGeneration theirs;
@@ -219,7 +205,7 @@ bool GcAgrees(PyObject* gc) {
 Reason ProveGc(PyObject* gc) {
   if (!GcAgrees(gc)) return Reason::kOracleMismatch;
   uint64_t before = Gc().Read().generations[0].collections;
-  Object collected(PyObject_CallMethod(gc, "collect", "i", 0));
+  Object collected = WithoutError(PyObject_CallMethod(gc, "collect", "i", 0));
   bool moved = Gc().Read().generations[0].collections == before + 1;
   return moved && GcAgrees(gc) ? Reason::kNone : Reason::kOracleMismatch;
 }
@@ -232,8 +218,8 @@ Reason InstallGc() {
   Gc().Begin(Layout().gc_stats, stats);
   PyObject* modules = PyImport_GetModuleDict();
   bool was_imported = PyDict_GetItemString(modules, "gc") != nullptr;
-  Object gc(PyImport_ImportModule("gc"));
-  if (gc.get() == nullptr) return Reason::kNoOracle;
+  Object gc = WithoutError(PyImport_ImportModule("gc"));
+  if (gc == nullptr) return Reason::kNoOracle;
   Reason proven = ProveGc(gc.get());
   // The application finds the modules that it would have found without us.
   if (!was_imported && PyDict_DelItemString(modules, "gc") != 0) PyErr_Clear();
@@ -350,7 +336,7 @@ bool ReadBothOfFreeLists(std::string* oracle_text, FreeListSample* ours) {
   if (stream == nullptr) return false;
   FILE* before = stderr;
   stderr = stream;
-  Object none(PyObject_CallNoArgs(print));
+  Object none = WithoutError(PyObject_CallNoArgs(print));
   bool read = none.get() != nullptr && FreeLists().Read(ours);
   stderr = before;
   fclose(stream);

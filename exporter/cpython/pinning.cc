@@ -1,10 +1,10 @@
 #include "exporter/cpython/pinning.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "exporter/cpython/install.h"
+#include "exporter/cpython/python_object.h"
 #include "exporter/cpython/sparse_arenas.h"
 
 namespace pymalloc_exporter {
@@ -18,20 +18,6 @@ bool Refuse(const char* why) {
 bool MayLook(Reason state) {
   if (!InMainInterpreter()) return Refuse("this is a sub-interpreter");
   return state == Reason::kNone || Refuse(kReasonNames[static_cast<int>(state)]);
-}
-
-struct Release {
-  void operator()(PyObject* object) const { Py_DECREF(object); }
-};
-using Object = std::unique_ptr<PyObject, Release>;
-
-Object GcObjects() {
-  Object gc(PyImport_ImportModule("gc"));
-  Object all(gc == nullptr ? nullptr
-                           : PyObject_CallMethod(gc.get(), "get_objects", nullptr));
-  if (all == nullptr || PyList_Check(all.get())) return all;
-  PyErr_SetString(PyExc_RuntimeError, "gc.get_objects() gives no list");
-  return nullptr;
 }
 
 // The first `most` by the rank of their arena, then by address. Borrowed references.
