@@ -56,8 +56,9 @@ class ArenaSearch {
     int found = 0, at_end = 0;
     for (const Place& place : FindTops()) {
       GlibcLayout candidate;
-      if (IsFree(place.chunk) || !HasFieldsBehind(place.at, &candidate)) continue;
-      bool last = IsLast(place.chunk);
+      Behind behind = LookBehind(place.chunk);
+      if (behind == Behind::kSaysFree || !HasFieldsBehind(place.at, &candidate)) continue;
+      bool last = behind == Behind::kNothing;
       ++(last ? at_end : found);
       if (last || at_end == 0) *layout = candidate;
     }
@@ -108,19 +109,17 @@ class ArenaSearch {
     }
   }
 
-  // Of one of them.
-  bool IsLast(uintptr_t chunk) const {
-    ChunkHeader header, beyond;
-    return safe_.Read(chunk, &header, sizeof header) &&
-           !safe_.Read(chunk + header.bytes(), &beyond, sizeof beyond);
-  }
+  // What lies behind one of them: nothing, a chunk that says that this one is free, or
+  // anything else.
+  enum class Behind { kNothing, kSaysFree, kOther };
 
-  // As the chunk behind it says.
-  bool IsFree(uintptr_t chunk) const {
+  Behind LookBehind(uintptr_t chunk) const {
     ChunkHeader header, beyond;
-    return safe_.Read(chunk, &header, sizeof header) &&
-           safe_.Read(chunk + header.bytes(), &beyond, sizeof beyond) &&
-           !beyond.previous_in_use() && beyond.previous_bytes == header.bytes();
+    if (!safe_.Read(chunk, &header, sizeof header)) return Behind::kOther;
+    if (!safe_.Read(chunk + header.bytes(), &beyond, sizeof beyond))
+      return Behind::kNothing;
+    bool free = !beyond.previous_in_use() && beyond.previous_bytes == header.bytes();
+    return free ? Behind::kSaysFree : Behind::kOther;
   }
 
   // `at`: where the top stands. The arenas are a ring through the main one: the next is
