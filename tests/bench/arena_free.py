@@ -7,10 +7,10 @@ from pathlib import Path
 from tests.bench.common import (
     Figure,
     Row,
+    added,
     bare_environment,
     exporter_environment,
     free_port,
-    median,
     run,
     run_bench,
 )
@@ -54,11 +54,7 @@ def _application() -> Figure:
     port = free_port()
     bare, loaded = bare_environment(), exporter_environment(port, 0.001)
     pairs = [(_percentile_999(bare, 0), _percentile_999(loaded, port)) for _ in range(PAIRS)]
-    differences = sorted(beside - alone for alone, beside in pairs)
-    added = median(differences)
-    alone = median(pair[0] for pair in pairs)
-    spread = f"pairs {differences[0]:+.0f} to {differences[-1]:+.0f}; {alone:.0f} without"
-    return BESIDE.at(added, spread, digits=0)
+    return added(BESIDE, pairs, digits=0)
 
 
 def _hook(programs: Path) -> Figure:

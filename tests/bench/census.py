@@ -8,6 +8,7 @@ from tests.bench.common import (
     BOOTSTRAP,
     Figure,
     Row,
+    added,
     bare_environment,
     exporter_environment,
     free_port,
@@ -135,10 +136,7 @@ def _stall() -> Figure:
     loaded["PYMALLOC_EXPORTER_SLOW_INTERVAL"] = str(SLOW_INTERVAL)
     loaded["PYMALLOC_EXPORTER_SLOW_CPU"] = "100"
     pairs = [(_late(bare, 0), _late(loaded, port)) for _ in range(PAIRS)]
-    differences = sorted(beside - alone for alone, beside in pairs)
-    alone = median(pair[0] for pair in pairs)
-    spread = f"pairs {differences[0]:+.2f} to {differences[-1]:+.2f}; {alone:.2f} without"
-    return STALL.at(median(differences), spread, digits=2)
+    return added(STALL, pairs, digits=2)
 
 
 def measure(_: Path) -> list[Figure]:

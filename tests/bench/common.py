@@ -98,3 +98,12 @@ def percentile(values: list[float], share: float) -> float:
 
 
 median = statistics.median
+
+
+def added(row: Row, pairs: list[tuple[float, float]], digits: int) -> Figure:
+    """What a figure of the application has more, from pairs of it without us and beside us."""
+    differences = sorted(beside - alone for alone, beside in pairs)
+    low, high = (f"{difference:+.{digits}f}" for difference in (differences[0], differences[-1]))
+    without = median(alone for alone, _ in pairs)
+    detail = f"pairs {low} to {high}; {without:.{digits}f} without"
+    return row.at(median(differences), detail, digits)

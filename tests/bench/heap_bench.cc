@@ -19,6 +19,7 @@
 
 #include "exporter/system/clock.h"
 #include "exporter/system/malloc/malloc_collector.h"
+#include "tests/bench/timing.h"
 
 using namespace pymalloc_exporter;
 
@@ -58,22 +59,6 @@ void Fill() {
   std::vector<void*> blocks(kChunks);
   for (void*& block : blocks) block = malloc(random.Between(24, 600));
   for (int i = 1; i < kChunks; i += 3) free(blocks[static_cast<size_t>(i)]);
-}
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
-
-template <typename Work>
-double NanosecondsOfCpu(Work work) {
-  std::vector<double> times;
-  for (int i = 0; i < kTimes; ++i) {
-    Nanoseconds start = Now(CLOCK_THREAD_CPUTIME_ID);
-    work();
-    times.push_back(static_cast<double>(Now(CLOCK_THREAD_CPUTIME_ID) - start));
-  }
-  return Median(times);
 }
 
 // How long this thread has waited for a core so far.
@@ -143,10 +128,10 @@ int main() {
     seen += mallinfo2().fordblks;
     Sleep(kMillisecond);
   };
-  double walk_time = NanosecondsOfCpu(walk);
+  double walk_time = MedianCpuTime(kTimes, walk);
   auto chunks = static_cast<double>(sample.in_use.chunks + sample.free.chunks);
   if (!walked || chunks < kChunks) return 1;
-  double ask_time = NanosecondsOfCpu(ask);
+  double ask_time = MedianCpuTime(kTimes, ask);
   std::vector<double> alone, beside_walk, beside_ask;
   for (int i = 0; i < kRounds; ++i) {
     alone.push_back(LongestBeside([] { Sleep(kMillisecond); }));

@@ -5,7 +5,6 @@
 
 #include <prometheus/text_serializer.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "exporter/publish/families.h"
 #include "exporter/publish/text_writer.h"
 #include "exporter/system/clock.h"
+#include "tests/bench/timing.h"
 #include "tests/unit/samples.h"
 
 using namespace pymalloc_exporter;
@@ -39,15 +39,7 @@ Region FilledRegion() {
 
 template <typename Work>
 double MedianMicroseconds(Work work) {
-  std::vector<double> times;
-  for (int i = 0; i < kRounds; ++i) {
-    Nanoseconds start = Now(CLOCK_THREAD_CPUTIME_ID);
-    work();
-    times.push_back(static_cast<double>(Now(CLOCK_THREAD_CPUTIME_ID) - start) /
-                    kMicrosecond);
-  }
-  std::nth_element(times.begin(), times.begin() + kRounds / 2, times.end());
-  return times[kRounds / 2];
+  return MedianCpuTime(kRounds, work) / kMicrosecond;
 }
 
 }  // namespace

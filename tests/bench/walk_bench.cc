@@ -5,13 +5,13 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <vector>
 
 #include "exporter/cpython/pymalloc_collector.h"
 #include "exporter/system/clock.h"
+#include "tests/bench/timing.h"
 
 using namespace pymalloc_exporter;
 
@@ -51,11 +51,6 @@ uint64_t BareLoop(uintptr_t base) {
     }
   }
   return live;
-}
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
 }
 
 }  // namespace
