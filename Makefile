@@ -78,6 +78,7 @@ test-faults: venvs ## kills, storms, refusals by the thousand (about an hour; FA
 # What follows is built with Clang, for one interpreter, in folders of its own.
 SANITIZED = $(RUN)/build_sanitized
 ASAN := $(BUILD)/asan
+BUILD_ASAN = $(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS)
 TSAN := $(BUILD)/tsan
 IN_PROCESS := exactness free_lists calibration churn
 FUZZ_SECONDS ?= 60
@@ -87,12 +88,12 @@ analysis-packages:
 	@$(RUN)/install_debian_packages clang clang-tidy libclang-rt-dev llvm valgrind
 
 test-asan-unit: setup analysis-packages
-	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) unit_tests
+	@$(BUILD_ASAN) unit_tests
 	@echo "== GoogleTest with AddressSanitizer"
 	@UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir $(ASAN)/cmake --output-on-failure --parallel $(JOBS) --timeout 300
 
 test-asan: test-asan-unit ## AddressSanitizer, UBSan: GoogleTest, and pytest with it in the interpreter
-	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) modules
+	@$(BUILD_ASAN) modules
 	@cmake --install $(ASAN)/cmake --prefix $(ASAN)/package >/dev/null
 	@echo "== pytest with AddressSanitizer in $(PYTHON)"
 	@CHURN_SECONDS=10 $(RUN)/test_in_process $$($(RUN)/make_asan_venv $(BUILD) $(ASAN)/package $(PYTHON)) \
@@ -111,13 +112,13 @@ test-valgrind: build analysis-packages ## memcheck: GoogleTest
 	@$(RUN)/test_under_valgrind $(BUILD)/cmake/tests/unit_tests
 
 fuzz: setup analysis-packages ## libFuzzer for all that others wrote, FUZZ_SECONDS each
-	@$(SANITIZED) $(ASAN)/cmake address,undefined,fuzzer-no-link $(PYTHON) $(TOOLS) $(JOBS) fuzzers
+	@$(BUILD_ASAN) fuzzers
 	@echo "== fuzzing, $(FUZZ_SECONDS) seconds each"
 	@$(RUN)/fuzz $(ASAN)/cmake/tests $(FUZZ_SECONDS) $(JOBS)
 
 # What of this fits into every run.
-test-sanitized-short: test-asan-unit test-tsan
-	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5
+test-sanitized-short: FUZZ_SECONDS := 5
+test-sanitized-short: test-asan-unit test-tsan fuzz
 
 soak: setup ## the demo for SOAK_SECONDS (600); fails if memory, descriptors or threads grow
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt

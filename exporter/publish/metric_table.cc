@@ -152,8 +152,7 @@ const MetricDefinition kMetricTable[kMetricCount] = {
      "Bytes of live blocks that are no objects and belong to none of these."},
     {Metric::kLiveErrorRatio, "python_live_error_ratio", kGauge,
      "Standard error of the bytes of live objects, by these bytes; absent where all "
-     "arenas "
-     "were read.",
+     "arenas were read.",
      Shown::kOfWorkerFullDetail},
     {Metric::kPinnedBytes, "python_pinned_bytes", kGauge,
      "Free bytes in sparse arenas, shared out to the types that live there and keep them "
