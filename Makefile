@@ -109,7 +109,7 @@ test-tsan: setup analysis-packages ## ThreadSanitizer: GoogleTest
 	  --exclude-regex '$(SHADOWED)'
 
 test-valgrind: build analysis-packages ## memcheck: GoogleTest
-	@$(RUN)/test_under_valgrind $(BUILD)/cmake/tests/unit_tests
+	@$(RUN)/test_under_valgrind $(BUILD)/cmake/tests/unit_tests tests/unit/memcheck.supp
 
 fuzz: setup analysis-packages ## libFuzzer for all that others wrote, FUZZ_SECONDS each
 	@$(BUILD_ASAN) fuzzers
@@ -118,7 +118,7 @@ fuzz: setup analysis-packages ## libFuzzer for all that others wrote, FUZZ_SECON
 
 # What of this fits into every run.
 test-sanitized-short: FUZZ_SECONDS := 5
-test-sanitized-short: test-asan-unit test-tsan fuzz
+test-sanitized-short: test-asan-unit test-tsan test-valgrind fuzz
 
 soak: setup ## the demo for SOAK_SECONDS (600); fails if memory, descriptors or threads grow
 	@$(RUN)/install_into $(BUILD)/venvs/demo $(PYTHON) tests/demo/requirements.txt

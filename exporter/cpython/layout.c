@@ -93,16 +93,27 @@ const struct PymallocExporterLayout pymalloc_exporter_layout = {
                  .generations = {GC_GENERATION(0), GC_GENERATION(1), GC_GENERATION(2)}},
 };
 
-int pymalloc_exporter_on_main_heap(void) {
 #if PY_VERSION_HEX >= 0x030c0000
-  PyThreadState* thread = CURRENT_THREAD();
-  if (thread == NULL || thread->interp == PyInterpreterState_Main()) return 1;
-  return (thread->interp->feature_flags & Py_RTFLAGS_USE_MAIN_OBMALLOC) != 0;
-#else
-  /* To 3.11 all interpreters share one heap. */
-  return 1;
-#endif
+int pymalloc_exporter_tells_heaps(void) {
+  /* _PyInterpreterConfig_LEGACY_INIT, which the main interpreter always has. */
+  return PyInterpreterState_Main()->feature_flags ==
+         (Py_RTFLAGS_USE_MAIN_OBMALLOC | Py_RTFLAGS_FORK | Py_RTFLAGS_EXEC |
+          Py_RTFLAGS_THREADS | Py_RTFLAGS_DAEMON_THREADS);
 }
+
+int pymalloc_exporter_on_main_heap(void) {
+  PyThreadState* thread = CURRENT_THREAD();
+  if (thread == NULL) return 1;
+  PyInterpreterState* interpreter = PyThreadState_GetInterpreter(thread);
+  return interpreter == PyInterpreterState_Main() ||
+         (interpreter->feature_flags & Py_RTFLAGS_USE_MAIN_OBMALLOC) != 0;
+}
+#else
+/* To 3.11 all interpreters share one heap. */
+int pymalloc_exporter_tells_heaps(void) { return 1; }
+
+int pymalloc_exporter_on_main_heap(void) { return 1; }
+#endif
 
 const volatile void* pymalloc_exporter_arena_allocator(void) {
 #if PY_VERSION_HEX >= 0x030c0000

@@ -57,8 +57,13 @@ struct PymallocExporterLayout {
 
 extern const struct PymallocExporterLayout pymalloc_exporter_layout;
 
+/* Whether the flags of an interpreter stand where the headers say: the main one's are
+ * known. */
+int pymalloc_exporter_tells_heaps(void);
+
 /* Whether an arena that the calling thread asks for now belongs to the main interpreter's
- * heap, of which the oracle speaks. Any thread, with or without the GIL. */
+ * heap, of which the oracle speaks. Any thread, with or without the GIL.
+ * REQUIRES: pymalloc_exporter_tells_heaps(). */
 int pymalloc_exporter_on_main_heap(void);
 
 /* The interpreter's own record of its arena allocator (a PyObjectArenaAllocator), which

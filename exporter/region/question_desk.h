@@ -19,6 +19,7 @@
 
 #include <atomic>
 #include <string>
+#include <type_traits>
 
 #include "exporter/sample/question.h"
 
@@ -33,7 +34,10 @@ struct Question {
   // Of CLOCK_REALTIME, which is the one that containers share.
   Nanoseconds deadline;
   int reply_to;  // a connected socket, whoever has the question closes it
+  int unused = 0;
 };
+// Each byte that goes through the pipe was written.
+static_assert(std::has_unique_object_representations_v<Question>);
 
 class QuestionDesk {
  public:

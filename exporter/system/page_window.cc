@@ -87,7 +87,7 @@ bool PageWindows::ReadPageMap(uintptr_t address, int count, uint8_t* states) con
 }
 
 void PageWindows::Scan(uintptr_t address, int count, uint8_t* states) {
-  ScanRegion regions[kScanRegions];
+  ScanRegion regions[kScanRegions]{};
   ScanRequest request{};
   request.size = sizeof request;
   request.start = address;
