@@ -17,8 +17,14 @@ FLEET_WORKERS = 10_000
 # Series of an endpoint that come and go with the machine, and so are not in the golden scrape:
 # its control group's, and the requests to it.
 ENDPOINT_VARYING = 9
-# Rows that need --detail full.
-FULL = re.compile(r'pymalloc_class_|python_freelist_capacity_|,length="')
+# The same of a worker: its allocator, and huge pages.
+WORKER_VARYING = 2
+# Rows that need --detail full; of the free lists these are `other` and `tuple` without it.
+FULL = re.compile(
+    r"pymalloc_class_|python_freelist_capacity_|malloc_free_bytes_by_size|_verdict_ratio"
+    r'|,length="|type="(async_|MemoryError|object stack|slice)'
+)
+LESS_DETAIL_SERIES = 2 * 2
 # The census's rows are of types, which differ: the ten largest, other and free lists in two
 # metrics, and the untyped as well in the third; two (or five), other and native code at the top
 # of the heap.
@@ -30,14 +36,15 @@ SCRAPES_PER_DAY = 86_400 // 15
 
 
 def _golden() -> list[str]:
-    return [line.split(" ")[0] for line in GOLDEN.read_text().splitlines()]
+    return [line.rsplit(" ", 1)[0] for line in GOLDEN.read_text().splitlines()]
 
 
 def series_of_worker(full: bool) -> int:
     """A process has one role at a time; the golden scrape holds both."""
     own = [one for one in _golden() if 'worker="N"' in one and "process_role" not in one]
     fixed = [one for one in own if not CENSUS.match(one) and (full or not FULL.search(one))]
-    return 1 + CENSUS_SERIES + full * CENSUS_SERIES_MORE + len(fixed)
+    more = CENSUS_SERIES_MORE if full else LESS_DETAIL_SERIES
+    return 1 + WORKER_VARYING + CENSUS_SERIES + more + len(fixed)
 
 
 def series_of_endpoint() -> int:

@@ -82,6 +82,10 @@ def test_variables_and_links(name: str) -> None:
     assert board["uid"] == name.replace("python-memory", "pymalloc")
 
 
+def test_a_worker_has_at_most_200_series() -> None:
+    assert fleet.series_of_worker(full=False) <= 200
+
+
 def test_the_table_of_series_is_near_the_truth() -> None:
     """A metric more or less need not change it; a tenth more has to."""
     written = (GRAFANA / "README.md").read_text().split("<!-- series:")[1]

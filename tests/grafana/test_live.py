@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import live as running
@@ -10,6 +11,7 @@ import monitoring
 import pytest
 import sources
 import synthetic
+from boards import fleet
 from live import Live, answer, wait_until
 from sources import Query
 
@@ -60,6 +62,13 @@ def test_variables_have_values(live: Live, name: str) -> None:
         assert values, label
         if label == "instance":
             assert sorted(values) == sorted([live.stack.exporter, synthetic.INSTANCE])
+
+
+def test_a_worker_has_the_series_that_are_computed(live: Live) -> None:
+    of_worker = Counter(one.labels.get("worker") for one in live.scrape.series)
+    del of_worker[None]
+    most = max(of_worker.values())
+    assert abs(most - fleet.series_of_worker(full=True)) <= 5
 
 
 @pytest.mark.parametrize("name", sources.recorded())
