@@ -20,8 +20,6 @@ constexpr size_t kBufferBytes = HeapReader::kWindowBytes + kPageBytes;
 constexpr int kRestAfterPages = 64;
 // Of looking up a page's state, in terms of copying it.
 constexpr int kLooksPerCopy = 8;
-// The kernel moves a page in less, mostly.
-constexpr Nanoseconds kMovePause = 100 * kMicrosecond;
 
 constexpr uintptr_t PageOf(uintptr_t address) { return address & ~(kPageBytes - 1); }
 
@@ -122,16 +120,13 @@ bool HeapReader::InHugePages(uintptr_t address) const {
                      [&](const AddressRange& range) { return range.Holds(address); });
 }
 
-// A page that the kernel moves (compaction) looks swapped out for the moment.
 void HeapReader::Look(uintptr_t address, int pages, PageState* states) {
-  for (;;) {
+  auto any_swapped = [&] {
+    return std::find(states, states + pages, PageState::kSwapped) != states + pages;
+  };
+  do {
     residency_.Read(address, pages, states);
-    bool swapped =
-        std::find(states, states + pages, PageState::kSwapped) != states + pages;
-    if (!swapped || stopped_ || looks_left_ == 0) return;
-    --looks_left_;
-    if (!pace_.RestUntil(Now() + kMovePause)) stopped_ = true;
-  }
+  } while (any_swapped() && moved_.LookAgain(pace_, &stopped_));
 }
 
 PageState HeapReader::Load(uintptr_t address, uintptr_t end) {
@@ -195,7 +190,7 @@ Residence HeapReader::Measure(uintptr_t start, uintptr_t end, uintptr_t inner) {
       count = static_cast<int>(std::min(left, (window_end - page) / kPageBytes));
       states = states_ + (page - start_) / kPageBytes;
     } else {
-      count = static_cast<int>(std::min<uintptr_t>(left, Residency::kMostPages));
+      count = static_cast<int>(std::min<uintptr_t>(left, kPagesOfWindow));
       states = States(page, count);
     }
     for (int i = 0; i < count; ++i, page += kPageBytes) {

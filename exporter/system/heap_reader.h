@@ -17,6 +17,7 @@
 
 #include "exporter/sample/collector.h"
 #include "exporter/system/address_range.h"
+#include "exporter/system/moved_pages.h"
 #include "exporter/system/page_map.h"
 #include "exporter/system/residency.h"
 #include "exporter/system/safe_read.h"
@@ -68,7 +69,7 @@ class HeapReader {
   // [inner, end).
   Residence Measure(uintptr_t start, uintptr_t end, uintptr_t inner);
 
-  // The states of at most Residency::kMostPages pages.
+  // The states of at most kPagesOfWindow pages.
   const PageState* States(uintptr_t address, int pages);
 
   // Copies `bytes` (at most 64) from each of `count` addresses, as described at the top.
@@ -102,9 +103,9 @@ class HeapReader {
   uintptr_t start_ = 0;
   int pages_ = 0;
   PageState states_[kWindowPages];
-  PageState spill_[Residency::kMostPages];
+  PageState spill_[kPagesOfWindow];
   int work_ = 0;
-  int looks_left_ = 100;  // at what seems to be swapped out
+  MovedPages moved_;
 
   AddressRange huge_[kMostHugeRanges];
   int huge_count_ = 0;

@@ -42,8 +42,8 @@ void Append(AddressRange range, std::vector<AddressRange>* parts) {
 
 void AppendWritten(const AddressRange& segment, const PageMap* pages,
                    std::vector<AddressRange>* parts) {
-  constexpr uintptr_t kWindow = kWindowPages * kPageBytes;
-  bool written[kWindowPages];
+  constexpr uintptr_t kWindow = kPagesOfWindow * kPageBytes;
+  bool written[kPagesOfWindow];
   for (uintptr_t at = segment.start & ~(kPageBytes - 1); at < segment.end;
        at += kWindow) {
     uintptr_t count =

@@ -1,9 +1,9 @@
 #include "exporter/system/page_window.h"
 
-#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
+
+#include <algorithm>
 
 #include "exporter/system/filters.h"
 
@@ -61,12 +61,8 @@ uint8_t StateOfCategories(uint64_t categories) {
 
 }  // namespace
 
-PageWindows::~PageWindows() {
-  if (fd_ >= 0) close(fd_);
-}
-
 void PageWindows::Open(const char* path) {
-  fd_ = open(path, O_RDONLY | O_CLOEXEC);
+  page_map_.Open(path);
   scan_works_ = Survives(UnusualCall::kPageMapScan);
 }
 
@@ -79,10 +75,8 @@ bool PageWindows::Read(uintptr_t address, int count, uint8_t* states) {
 
 bool PageWindows::ReadPageMap(uintptr_t address, int count, uint8_t* states) const {
   uint64_t entries[kPagesOfWindow];
-  size_t bytes = static_cast<size_t>(count) * sizeof *entries;
-  auto offset = static_cast<off_t>(address / kPageBytes * sizeof *entries);
-  if (pread(fd_, entries, bytes, offset) != static_cast<ssize_t>(bytes)) return false;
-  for (int i = 0; i < count; ++i) states[i] = StateOf(entries[i]);
+  if (!page_map_.Read(address, count, entries)) return false;
+  std::transform(entries, entries + count, states, StateOf);
   return true;
 }
 
@@ -96,7 +90,7 @@ void PageWindows::Scan(uintptr_t address, int count, uint8_t* states) {
   request.region_count = kScanRegions;
   request.any_of = request.returned = kScanZero | kScanHuge;
   while (request.start < request.end) {
-    int found = ioctl(fd_, kPageMapScan, &request);
+    int found = ioctl(page_map_.descriptor(), kPageMapScan, &request);
     if (found < 0) {
       scan_works_ = false;
       return;

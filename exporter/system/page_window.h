@@ -4,8 +4,8 @@
 // alone, 61 a file's or shared, 62 swapped, 63 present; the ioctl PAGEMAP_SCAN, Linux
 // 6.7: zero page, huge page); where that is forbidden (a process that dropped its user
 // id) mincore(2), which tells present pages of anonymous memory only.
-// Thread safety: one thread. No GIL, no malloc. A window takes the address space's lock
-// for some 20 microseconds: rest after each.
+// Thread safety: one thread. No GIL, no malloc. Rest after each window, as page_map.h
+// says.
 
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace pymalloc_exporter {
 
-inline constexpr int kPagesOfWindow = 512;  // 2 MiB of addresses: a huge page
+// A huge page.
 inline constexpr uint64_t kWindowBytes = kPagesOfWindow * kPageBytes;
 
 // The request PAGEMAP_SCAN, which older headers lack: _IOWR('f', 16, of 96 bytes).
@@ -31,16 +31,11 @@ inline constexpr uint8_t kPageHuge = 32;
 
 class PageWindows {
  public:
-  PageWindows() = default;
-  ~PageWindows();
-  PageWindows(const PageWindows&) = delete;
-  PageWindows& operator=(const PageWindows&) = delete;
-
   // Opens the page map, if the process may.
   void Open(const char* path = "/proc/self/pagemap");
 
   // Whether swapped and exclusive pages can be told; if not, mincore answers.
-  bool has_page_map() const { return fd_ >= 0; }
+  bool has_page_map() const { return page_map_.is_open(); }
   // Whether zero and huge pages can be told.
   bool has_scan() const { return has_page_map() && scan_works_; }
 
@@ -52,7 +47,7 @@ class PageWindows {
   bool ReadPageMap(uintptr_t address, int count, uint8_t* states) const;
   void Scan(uintptr_t address, int count, uint8_t* states);
 
-  int fd_ = -1;
+  PageMap page_map_;
   bool scan_works_ = true;
 };
 

@@ -1,19 +1,16 @@
 #include "exporter/system/residency.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "exporter/system/filters.h"
-#include "exporter/system/page_map.h"
 
 namespace pymalloc_exporter {
 namespace {
 
 void AskKernel(uintptr_t address, int pages, PageState* states) {
-  unsigned char resident[Residency::kMostPages];
+  unsigned char resident[kPagesOfWindow];
   size_t bytes = static_cast<size_t>(pages) * kPageBytes;
   if (mincore(reinterpret_cast<void*>(address), bytes, resident) == 0) {
     for (int i = 0; i < pages; ++i) {
@@ -31,12 +28,6 @@ void AskKernel(uintptr_t address, int pages, PageState* states) {
 
 }  // namespace
 
-Residency::Residency() : page_map_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {}
-
-Residency::~Residency() {
-  if (page_map_ >= 0) close(page_map_);
-}
-
 void Residency::Read(uintptr_t address, int pages, PageState* states) {
   address &= ~(kPageBytes - 1);
   if (ReadPageMap(address, pages, states)) return;
@@ -48,11 +39,8 @@ void Residency::Read(uintptr_t address, int pages, PageState* states) {
 }
 
 bool Residency::ReadPageMap(uintptr_t address, int pages, PageState* states) const {
-  uint64_t entries[kMostPages];
-  size_t bytes = static_cast<size_t>(pages) * sizeof *entries;
-  off_t offset = static_cast<off_t>(address / kPageBytes * sizeof *entries);
-  if (pread(page_map_, entries, bytes, offset) != static_cast<ssize_t>(bytes))
-    return false;
+  uint64_t entries[kPagesOfWindow];
+  if (!page_map_.Read(address, pages, entries)) return false;
   for (int i = 0; i < pages; ++i) {
     states[i] = (entries[i] & kEntryIsPresent) ? PageState::kResident
                 : IsSwapped(entries[i])        ? PageState::kSwapped

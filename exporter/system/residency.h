@@ -1,8 +1,7 @@
 // Which pages of the own process are in memory.
 //
-// Source: /proc/self/pagemap (admin-guide/mm/pagemap.rst: 8 bytes a page, bit 62 swapped,
-// bit 63 present); mincore(2) where that may not be read (a process that dropped its user
-// id), which cannot tell a page that is swapped out from one that was never there.
+// Source: the page map; mincore(2) where that may not be read (a process that dropped its
+// user id), which cannot tell a page that is swapped out from one that was never there.
 //
 // Thread safety: one thread. No GIL, no malloc. Nothing is touched by looking.
 
@@ -10,28 +9,24 @@
 
 #include <cstdint>
 
+#include "exporter/system/page_map.h"
+
 namespace pymalloc_exporter {
 
 enum class PageState : uint8_t { kAbsent, kResident, kSwapped };
 
 class Residency {
  public:
-  // The most pages of one look: 2 MiB of addresses, some 20 to 60 microseconds.
-  static constexpr int kMostPages = 512;
+  Residency() { page_map_.Open(); }
 
-  Residency();
-  ~Residency();
-  Residency(const Residency&) = delete;
-  Residency& operator=(const Residency&) = delete;
-
-  // The states of `pages` pages from the one at `address` on. What is not mapped is
-  // absent.
+  // The states of `pages` pages (at most kPagesOfWindow) from the one at `address` on.
+  // What is not mapped is absent.
   void Read(uintptr_t address, int pages, PageState* states);
 
  private:
   bool ReadPageMap(uintptr_t address, int pages, PageState* states) const;
 
-  int page_map_;
+  PageMap page_map_;
 };
 
 }  // namespace pymalloc_exporter

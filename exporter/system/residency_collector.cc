@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "exporter/system/moved_pages.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -58,7 +60,7 @@ class ResidencyCollector::Pass {
       uintptr_t end =
           std::min(mapping.end, at / kWindowBytes * kWindowBytes + kWindowBytes);
       AddWindow(at, end, owner);
-      if (!pace_.Rest()) return false;
+      if (ended_ || !pace_.Rest()) return false;
       at = end;
     }
     return true;
@@ -80,8 +82,14 @@ class ResidencyCollector::Pass {
 
   void AddWindow(uintptr_t start, uintptr_t end, MemoryOwner owner) {
     int count = static_cast<int>((end - start) / kPageBytes);
-    // Gone since the line was read: nothing of it is resident.
-    if (!windows_.Read(start, count, states_)) return;
+    auto any_swapped = [&] {
+      return std::any_of(states_, states_ + count,
+                         [](uint8_t state) { return (state & kPageSwapped) != 0; });
+    };
+    do {
+      // Gone since the line was read: nothing of it is resident.
+      if (!windows_.Read(start, count, states_)) return;
+    } while (any_swapped() && moved_.LookAgain(pace_, &ended_));
     if (std::all_of(states_, states_ + count, [](uint8_t state) { return state == 0; })) {
       return;
     }
@@ -126,6 +134,8 @@ class ResidencyCollector::Pass {
   const ResidencyCollector& collector_;
   Pace& pace_;
   PageWindows windows_;
+  MovedPages moved_;
+  bool ended_ = false;
   ResidencySample found_;
   uintptr_t data_end_ = 0;
   uint8_t states_[kPagesOfWindow];

@@ -160,7 +160,7 @@ void MappedBlocks::ScanMapping(const Mapping& mapping) {
     }
     uintptr_t begin = passed_;
     int count = static_cast<int>(
-        std::min<uintptr_t>((mapping.end - begin) / kPageBytes, Residency::kMostPages));
+        std::min<uintptr_t>((mapping.end - begin) / kPageBytes, kPagesOfWindow));
     std::copy_n(reader_.States(begin, count), count, states_);
     int gathered = 0;
     for (int i = 0; i <= count && !reader_.stopped(); ++i) {

@@ -95,7 +95,7 @@ class MappedBlocks {
   bool swapped_ = false;
   uintptr_t passed_ = 0;                  // looked at up to here
   Counter mapped_bytes_, mapped_blocks_;  // as seen during the search
-  PageState states_[Residency::kMostPages];
+  PageState states_[kPagesOfWindow];
 };
 
 }  // namespace pymalloc_exporter
