@@ -79,7 +79,7 @@ Settings MakeSettings(const std::string& host, int port, const std::string& app,
 }
 
 MallocCollector& CHeap() {
-  static MallocCollector& collector = *new MallocCollector;
+  static MallocCollector& collector = *new MallocCollector(&Pymalloc());
   return collector;
 }
 
@@ -269,7 +269,7 @@ py::dict ToDict(const MallocSample& ours) {
 }
 
 py::dict CompareMalloc() {
-  static MallocCollector& collector = *new MallocCollector;
+  static MallocCollector& collector = *new MallocCollector(&Pymalloc());
   if (collector.state() == Reason::kStarting) collector.Install();
   NoRest pace;
   MallocSample ours;

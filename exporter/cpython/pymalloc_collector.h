@@ -18,7 +18,7 @@
 #include "exporter/cpython/arena_registry.h"
 #include "exporter/cpython/pool_walk.h"
 #include "exporter/sample/collector.h"
-#include "exporter/system/residency_collector.h"
+#include "exporter/system/arena_finder.h"
 
 namespace pymalloc_exporter {
 

@@ -10,21 +10,12 @@
 #pragma once
 
 #include "exporter/sample/collector.h"
+#include "exporter/system/arena_finder.h"
 #include "exporter/system/memory_maps.h"
 #include "exporter/system/page_window.h"
 #include "exporter/system/thread_stacks.h"
 
 namespace pymalloc_exporter {
-
-// Tells where pymalloc's arenas are. On the sampler's thread.
-class ArenaFinder {
- public:
-  virtual ~ArenaFinder() = default;
-
-  // The first arena that ends above `address` and starts below `limit`: {0, 0} if there
-  // is none.
-  virtual AddressRange FindArena(uintptr_t address, uintptr_t limit) const noexcept = 0;
-};
 
 class ResidencyCollector final : public SlowCollector {
  public:

@@ -117,7 +117,7 @@ double LongestBeside(Work work) {
 
 int main() {
   Fill();
-  auto& collector = *new MallocCollector;
+  auto& collector = *new MallocCollector(nullptr);
   collector.Install();
   Resting pace;
   MallocSample sample;

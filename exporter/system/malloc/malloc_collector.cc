@@ -20,11 +20,11 @@ constexpr uint64_t kMostAtInstall = uint64_t{64} << 20;
 // All that a walk needs, in memory of its own for as long as it takes.
 struct WalkState {
   WalkState(const GlibcLayout& layout, Pace& pace,
-            std::span<ChunkVisitor* const> visitors)
+            std::span<ChunkVisitor* const> visitors, const ArenaFinder* pymalloc)
       : reader(pace),
         walk(reader, visitors, layout.cached_key),
         arenas(layout, reader, walk),
-        mapped(layout, reader, walk, arenas) {}
+        mapped(layout, reader, walk, arenas, pymalloc) {}
 
   HeapReader reader;
   HeapWalk walk;
@@ -47,8 +47,8 @@ class WalkMemory {
 
   bool usable() const { return memory_ != MAP_FAILED; }
   WalkState& Make(const GlibcLayout& layout, Pace& pace,
-                  std::span<ChunkVisitor* const> visitors) {
-    state_ = new (memory_) WalkState(layout, pace, visitors);
+                  std::span<ChunkVisitor* const> visitors, const ArenaFinder* pymalloc) {
+    state_ = new (memory_) WalkState(layout, pace, visitors, pymalloc);
     return *state_;
   }
 
@@ -168,7 +168,7 @@ Reason MallocCollector::Walk(std::span<ChunkVisitor* const> visitors,
                              MallocSample* sample, Pace& pace) const noexcept {
   WalkMemory memory;
   if (!memory.usable()) return Reason::kOutOfMemory;
-  WalkState& state = memory.Make(layout_, pace, visitors);
+  WalkState& state = memory.Make(layout_, pace, visitors, pymalloc_);
   if (!state.reader.Open()) return Reason::kUnreadable;
   if (layout_.huge_pages) state.reader.FindHugePages();
   for (ChunkVisitor* visitor : visitors) visitor->Begin();

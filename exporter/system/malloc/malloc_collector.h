@@ -11,6 +11,7 @@
 #include <span>
 
 #include "exporter/sample/collector.h"
+#include "exporter/system/arena_finder.h"
 #include "exporter/system/malloc/allocator.h"
 #include "exporter/system/malloc/chunk_visitor.h"
 #include "exporter/system/malloc/glibc_layout.h"
@@ -21,6 +22,9 @@ namespace pymalloc_exporter {
 class MallocCollector final : public SlowCollector {
  public:
   static constexpr int kMostVisitors = 4;
+
+  // `pymalloc` tells memory in which no block of malloc's is; null where nobody knows.
+  explicit MallocCollector(const ArenaFinder* pymalloc) : pymalloc_(pymalloc) {}
 
   CollectorId id() const override { return CollectorId::kMalloc; }
   Reason Collect(Sample& sample, Pace& pace) noexcept override;
@@ -49,6 +53,7 @@ class MallocCollector final : public SlowCollector {
   Reason Walk(std::span<ChunkVisitor* const> visitors, MallocSample* sample,
               Pace& pace) const noexcept;
 
+  const ArenaFinder* const pymalloc_;
   AllocatorFound found_;
   Reason state_ = Reason::kStarting;
   GlibcLayout layout_;

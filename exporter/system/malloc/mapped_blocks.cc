@@ -77,6 +77,7 @@ Reason MappedBlocks::Find() {
   for (int i = 0; i < kTries && reason == Reason::kIncomplete; ++i) {
     // Seldom: an alignment between a cache line and a page.
     every_place_ = i % 2 == 1;
+    everywhere_ = i > 0;
     reason = FindOnce();
   }
   if (reason != Reason::kNone) return reason;
@@ -159,8 +160,12 @@ void MappedBlocks::ScanMapping(const Mapping& mapping) {
       continue;
     }
     uintptr_t begin = passed_;
-    int count = static_cast<int>(
-        std::min<uintptr_t>((mapping.end - begin) / kPageBytes, kPagesOfWindow));
+    uintptr_t limit = std::min(mapping.end, begin + kPagesOfWindow * kPageBytes);
+    if (uintptr_t arena_end = EndOfPymallocsArenaAt(begin, &limit)) {
+      passed_ = arena_end;
+      continue;
+    }
+    int count = static_cast<int>((limit - begin) / kPageBytes);
     std::copy_n(reader_.States(begin, count), count, states_);
     int gathered = 0;
     for (int i = 0; i <= count && !reader_.stopped(); ++i) {
@@ -176,6 +181,16 @@ void MappedBlocks::ScanMapping(const Mapping& mapping) {
     }
     passed_ = std::max(passed_, begin + static_cast<uintptr_t>(count) * kPageBytes);
   }
+}
+
+// 0 if `address` lies in none: then the next one begins at `limit`, if not behind it.
+uintptr_t MappedBlocks::EndOfPymallocsArenaAt(uintptr_t address, uintptr_t* limit) const {
+  if (pymalloc_ == nullptr || everywhere_) return 0;
+  AddressRange arena = pymalloc_->FindArena(address, *limit);
+  if (arena.end == 0) return 0;
+  if (arena.start <= address) return arena.end;
+  *limit = arena.start;
+  return 0;
 }
 
 void MappedBlocks::LookAt(const uintptr_t* pages, int count, const Mapping& mapping) {

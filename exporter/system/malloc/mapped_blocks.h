@@ -5,6 +5,7 @@
 // resident page of every anonymous mapping is looked at, the few bytes where a block's
 // header can stand. A header there names its size and its distance from the mapping's
 // start, which have to fit in whole pages; number and sum have to be what malloc counts.
+// Pymalloc's arenas hold none and are passed over, but for a second try.
 //
 // Source: malloc/malloc.c, sysmalloc_mmap(), _int_memalign(). In 2.43 the mapping has 16
 // bytes more than that, and bit 0 of the first word is a flag.
@@ -18,6 +19,7 @@
 #include <span>
 
 #include "exporter/sample/collectors.h"
+#include "exporter/system/arena_finder.h"
 #include "exporter/system/malloc/arenas.h"
 #include "exporter/system/malloc/chunk_visitor.h"
 #include "exporter/system/malloc/glibc_layout.h"
@@ -43,8 +45,12 @@ class MappedBlocks {
   static constexpr int kMostPieces = 4096;
 
   MappedBlocks(const GlibcLayout& layout, HeapReader& reader, HeapWalk& walk,
-               Arenas& arenas)
-      : layout_(layout), reader_(reader), walk_(walk), arenas_(arenas) {}
+               Arenas& arenas, const ArenaFinder* pymalloc)
+      : layout_(layout),
+        reader_(reader),
+        walk_(walk),
+        arenas_(arenas),
+        pymalloc_(pymalloc) {}
 
   // Finds them all, and adds the pieces of the main heap to the walk's totals. kNone;
   // kSwapped; kIncomplete where what was found is not what malloc counts; kInconsistent
@@ -62,6 +68,7 @@ class MappedBlocks {
   Reason FindOnce();
   bool ScanAll();
   void ScanMapping(const Mapping& mapping);
+  uintptr_t EndOfPymallocsArenaAt(uintptr_t address, uintptr_t* limit) const;
   void LookAt(const uintptr_t* pages, int count, const Mapping& mapping);
   bool TakeBlock(uintptr_t header, const ChunkHeader& words, const Mapping& mapping);
   bool TakePiece(uintptr_t page, const ChunkHeader& words, const Mapping& mapping);
@@ -83,6 +90,7 @@ class MappedBlocks {
   HeapReader& reader_;
   HeapWalk& walk_;
   Arenas& arenas_;
+  const ArenaFinder* const pymalloc_;  // null: not known
 
   MappedBlock blocks_[kMostBlocks];
   int block_count_ = 0;
@@ -92,6 +100,7 @@ class MappedBlocks {
   HeapFigure figure_;
 
   bool every_place_ = false;  // also where alignments of 128 to 2048 bytes put a header
+  bool everywhere_ = false;   // in pymalloc's arenas, too: where they are may be wrong
   bool swapped_ = false;
   uintptr_t passed_ = 0;                  // looked at up to here
   Counter mapped_bytes_, mapped_blocks_;  // as seen during the search
