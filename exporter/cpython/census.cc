@@ -212,7 +212,7 @@ bool Census::Read(uintptr_t arena, uint32_t piece) {
 }
 
 // False at the first pool that is not carved: the rest is not, either.
-bool Census::ReadPool(uintptr_t pool, ObjectTyper& typer) {
+bool Census::ReadPool(uintptr_t pool, ObjectTyper typer) {
   PoolBlocks blocks;
   ReadPoolBlocks(pool, geometry_, blocks);
   if (blocks.kind == PoolBlocks::Kind::kUncarved) return false;
@@ -230,34 +230,38 @@ bool Census::ReadPool(uintptr_t pool, ObjectTyper& typer) {
   }
   types_.AllowReads(kReadsAPool);
   uint32_t bytes = blocks.block_bytes;
-  Run run{};
   ForEachLiveBlock(pool, blocks, [&](uintptr_t block) {
     Finding found = typer.Look(block, bytes);
     if (found.kind != BlockKind::kObject) return CountOther(found.kind, bytes);
-    if (found.type != run.type) {
-      EndRun(run, bytes);
-      run = {found.type, 0, 0};
-      Touch(*found.type);
-    }
-    ++run.objects;
-    if (found.type->has_gc && typer.Tracked(found)) ++run.tracked;
-    if (found.type->owned != Owned::kNothing)
-      CountBuffer(*found.type, typer.BufferOf(found));
+    TypeEntry& type = *found.type;
+    if (type.pool_objects == 0) Meet(type, bytes);
+    ++type.pool_objects;
+    if (type.has_gc && typer.Tracked(found)) ++type.pool_tracked;
+    if (type.owned != Owned::kNothing) CountBuffer(type, typer.BufferOf(found));
   });
-  EndRun(run, bytes);
+  AddMet(bytes);
   return true;
 }
 
-void Census::EndRun(const Run& run, uint32_t bytes) {
-  if (run.type == nullptr) return;
-  TypeEntry& type = *run.type;
-  uint32_t all_bytes = run.objects * bytes;
-  type.objects += run.objects;
-  type.bytes += all_bytes;
-  type.tracked += run.tracked;
-  type.arena_bytes += all_bytes;
-  totals_.objects += run.objects;
-  totals_.object_bytes += all_bytes;
+void Census::Meet(TypeEntry& type, uint32_t bytes) {
+  if (met_count_ == kMostMet) AddMet(bytes);
+  met_[met_count_++] = &type;
+  Touch(type);
+}
+
+void Census::AddMet(uint32_t bytes) {
+  for (int i = 0; i < met_count_; ++i) {
+    TypeEntry& type = *met_[i];
+    uint32_t all_bytes = type.pool_objects * bytes;
+    type.objects += type.pool_objects;
+    type.bytes += all_bytes;
+    type.tracked += type.pool_tracked;
+    type.arena_bytes += all_bytes;
+    totals_.objects += type.pool_objects;
+    totals_.object_bytes += all_bytes;
+    type.pool_objects = type.pool_tracked = 0;
+  }
+  met_count_ = 0;
 }
 
 void Census::CountOther(BlockKind kind, uint32_t bytes) {
@@ -326,7 +330,7 @@ void Census::EndArena() {
     type.squares += static_cast<float>(its * its);
     typed += its;
     type.pinned += share * type.arena_bytes;
-    if (alone) type.alone_bytes += geometry_.arena_bytes;
+    if (alone) ++type.alone_arenas;
     type.arena_bytes = 0;
     type.touched = false;
   }
@@ -414,7 +418,7 @@ void Census::AddLarge(CensusSample* out) {
 void Census::Finish(int top, CensusSample* out) {
   *out = CensusSample{};
   types_.AllowReads(kReadsAPool);
-  types_.EndPass();
+  types_.EndPass(geometry_.arena_bytes);
   out->error_bytes = Scale();
   out->arenas = sample_.arenas();
   out->arenas_read = sample_.drawn();

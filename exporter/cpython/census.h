@@ -95,18 +95,12 @@ class Census final : public ArenaReader {
     uint64_t untyped_bytes;
   };
 
-  // Objects of one type in a row in a pool, as most are: they are counted together.
-  struct Run {
-    TypeEntry* type;
-    uint32_t objects;
-    uint32_t tracked;
-  };
-
   void BeginTops();
   void BeginArena();
-  bool ReadPool(uintptr_t pool, ObjectTyper& typer);
+  bool ReadPool(uintptr_t pool, ObjectTyper typer);
   void CountOther(BlockKind kind, uint32_t bytes);
-  void EndRun(const Run& run, uint32_t bytes);
+  void Meet(TypeEntry& type, uint32_t bytes);
+  void AddMet(uint32_t bytes);
   void Touch(TypeEntry& type);
   void CountBuffer(TypeEntry& type, const OwnedBuffer& buffer);
   void LookAtChunk(OwnedBuffer* buffer);
@@ -128,6 +122,10 @@ class Census final : public ArenaReader {
   ArenaTally arena_{};
   uint16_t touched_[TypeTable::kMostTypes];  // types in this arena
   int touched_count_ = 0;
+  // Types in this pool, whose objects there are not added up yet; there are few.
+  static constexpr int kMostMet = 16;
+  TypeEntry* met_[kMostMet];
+  int met_count_ = 0;
   int heap_reads_left_ = 0;  // in this piece
   bool read_heap_ = false;
   uintptr_t lowest_top_ = 0, highest_top_ = 0;

@@ -16,41 +16,44 @@ constexpr uint64_t RoundUp(uint64_t bytes) { return (bytes + 15) & ~uint64_t{15}
 
 }  // namespace
 
-OwnedBuffer ObjectTyper::BufferOf(Finding found) const {
+OwnedBuffer ObjectTyper::BufferOf(const ObjectFacts& facts, Finding found) {
+  const PymallocExporterObjectLayout& layout = *facts.layout;
   uintptr_t object = found.object;
   uintptr_t address = 0;
   uint64_t bytes = 0;
   if (found.type->owned == Owned::kListItems) {
-    address = Word(object + layout_.list_items_offset);
-    bytes = Word(object + layout_.list_allocated_offset) * sizeof(void*);
+    address = Word(object + layout.list_items_offset);
+    bytes = Word(object + layout.list_allocated_offset) * sizeof(void*);
   } else if (found.type->owned == Owned::kSetTable) {
-    address = Word(object + layout_.set_table_offset);
-    if (address == object + layout_.set_small_table_offset) address = 0;
-    bytes = (Word(object + layout_.set_mask_offset) + 1) * layout_.set_entry_bytes;
+    address = Word(object + layout.set_table_offset);
+    if (address == object + layout.set_small_table_offset) address = 0;
+    bytes = (Word(object + layout.set_mask_offset) + 1) * layout.set_entry_bytes;
   } else if (found.type->owned == Owned::kByteArrayBuffer) {
-    address = Word(object + layout_.byte_array_buffer_offset);
-    bytes = Word(object + layout_.byte_array_allocated_offset);
+    address = Word(object + layout.byte_array_buffer_offset);
+    bytes = Word(object + layout.byte_array_allocated_offset);
   }
   if (address == 0 || bytes == 0 || bytes > kMostOwnedBytes) return {0, 0, false};
-  address -= facts_.debug_bytes;
-  bytes += facts_.debug_bytes + facts_.debug_end_bytes;
+  address -= facts.debug_bytes;
+  bytes += facts.debug_bytes + facts.debug_end_bytes;
   if (bytes <= kMostSmallBytes) return {address, RoundUp(bytes), true};
-  address -= facts_.debug_bytes;
-  bytes += facts_.debug_bytes + facts_.debug_end_bytes;
+  address -= facts.debug_bytes;
+  bytes += facts.debug_bytes + facts.debug_end_bytes;
   return {address, std::max(RoundUp(bytes + kChunkWordBytes), kLeastChunkBytes), false};
 }
 
 // What has no type in it: floats that are linked by it, and tables of keys.
-BlockKind ObjectTyper::LookForTheRest(uintptr_t block, uint64_t bytes,
+BlockKind ObjectTyper::LookForTheRest(const ObjectFacts& facts, const KeptFloats& floats,
+                                      uintptr_t block, uint64_t bytes,
                                       uint64_t spare_bytes) {
-  if (Word(block) == 0 && floats_.Contains(block)) return BlockKind::kKept;
+  const PymallocExporterObjectLayout& layout = *facts.layout;
+  if (Word(block) == 0 && floats.Contains(block)) return BlockKind::kKept;
   PymallocExporterKeys keys;
   bool are_keys = bytes >= kPymallocExporterKeysBytes &&
-                  layout_.read_keys(reinterpret_cast<const void*>(block), &keys) != 0 &&
+                  layout.read_keys(reinterpret_cast<const void*>(block), &keys) != 0 &&
                   keys.total_bytes <= bytes && keys.total_bytes + spare_bytes > bytes;
   if (!are_keys) return BlockKind::kNothing;
-  bool kept = layout_.free_list_links_first ? keys.refcount >= facts_.least_pointer
-                                            : keys.refcount == 0;
+  bool kept = layout.free_list_links_first ? keys.refcount >= facts.least_pointer
+                                           : keys.refcount == 0;
   if (kept || keys.refcount == 0) return BlockKind::kKept;
   return keys.shared ? BlockKind::kNothing : BlockKind::kDictKeys;
 }

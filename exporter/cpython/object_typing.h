@@ -75,32 +75,46 @@ struct OwnedBuffer {
 class ObjectTyper {
  public:
   ObjectTyper(const ObjectFacts& facts, TypeTable& types, const KeptFloats& floats)
-      : facts_(facts), layout_(*facts.layout), types_(types), floats_(floats) {}
+      : facts_(facts),
+        types_(types),
+        floats_(floats),
+        least_pointer_(facts.least_pointer),
+        refcount_mask_(facts.layout->refcount_mask),
+        immortal_refcount_(facts.layout->immortal_refcount),
+        refcount_offset_(facts.layout->refcount_offset),
+        type_offset_(facts.layout->type_offset),
+        gc_header_bytes_(facts.layout->gc_header_bytes),
+        debug_bytes_(facts.debug_bytes),
+        links_first_(facts.layout->free_list_links_first != 0) {
+    for (const uintptr_t* kept = facts.kept_types; *kept != 0; ++kept)
+      kept_filter_ |= FilterBit(*kept);
+  }
 
   // What lies in the `bytes` at `block`, of which the first 64 must be readable. There
   // may be `spare_bytes` less one that nobody asked for.
   [[gnu::always_inline]] Finding Look(uintptr_t block, uint64_t bytes,
                                       uint64_t spare_bytes = kStepBytes) {
-    if (facts_.debug_bytes != 0 && !StripDebugLayer(&block, &bytes))
+    if (debug_bytes_ != 0 && !StripDebugLayer(&block, &bytes))
       return {BlockKind::kNothing, nullptr, 0};
     Finding found = LookFor(block, bytes);
-    if (found.kind == BlockKind::kNothing)
-      found.kind = LookForTheRest(block, bytes, spare_bytes);
+    bool may_be_more = bytes >= kPymallocExporterKeysBytes || Word(block) == 0;
+    if (found.kind == BlockKind::kNothing && may_be_more)
+      found.kind = LookForTheRest(facts_, floats_, block, bytes, spare_bytes);
     return found;
   }
 
   // The same of a block of the C library's, of which the first 80 must be readable.
   Finding LookInHeap(uintptr_t block, uint64_t bytes, uint64_t spare_bytes) {
-    if (facts_.debug_bytes != 0 && !StripDebugLayer(&block, &bytes))
+    if (debug_bytes_ != 0 && !StripDebugLayer(&block, &bytes))
       return {BlockKind::kNothing, nullptr, 0};
     return Look(block, bytes, spare_bytes);
   }
 
-  OwnedBuffer BufferOf(Finding found) const;
+  OwnedBuffer BufferOf(Finding found) const { return BufferOf(facts_, found); }
 
   // Whether the garbage collector has the object in its lists.
   bool Tracked(Finding found) const {
-    uintptr_t next = Word(found.object - layout_.gc_header_bytes);
+    uintptr_t next = Word(found.object - gc_header_bytes_);
     return found.type->has_gc && (next & ~uintptr_t{7}) != 0;
   }
 
@@ -108,6 +122,8 @@ class ObjectTyper {
   static constexpr uint32_t kStepBytes = 16;  // between the places of an object
   static constexpr uint32_t kMostBytesBefore = 32;
   static constexpr uintptr_t kDebugPad = 0xfdfdfdfdfdfdfd;
+
+  static uint64_t FilterBit(uintptr_t type) { return uint64_t{1} << (type >> 4) % 64; }
 
   static uintptr_t Word(uintptr_t address) {
     return __atomic_load_n(reinterpret_cast<const uintptr_t*>(address), __ATOMIC_RELAXED);
@@ -122,19 +138,18 @@ class ObjectTyper {
   }
 
   bool PlausibleRefcount(uintptr_t word) const {
-    word &= layout_.refcount_mask;
-    return word - 1 < facts_.least_pointer - 1 ||
-           (word == layout_.immortal_refcount && word != 0);
+    word &= refcount_mask_;
+    return word - 1 < least_pointer_ - 1 || (word == immortal_refcount_ && word != 0);
   }
 
   // What stands in the refcount's place of a dead object in a free list.
   bool MayBeLink(uintptr_t word) const {
-    return word == 0 || (layout_.free_list_links_first && word >= facts_.least_pointer &&
-                         word % kStepBytes == 0);
+    return word == 0 ||
+           (links_first_ && word >= least_pointer_ && word % kStepBytes == 0);
   }
 
   bool HasFreeList(uintptr_t type) const {
-    if (type < facts_.least_pointer) return false;
+    if ((kept_filter_ & FilterBit(type)) == 0) return false;
     for (const uintptr_t* kept = facts_.kept_types; *kept != 0; ++kept) {
       if (*kept == type) return true;
     }
@@ -142,7 +157,7 @@ class ObjectTyper {
   }
 
   bool GcHeaderIsOne(uintptr_t object) const {
-    uintptr_t header = object - layout_.gc_header_bytes;
+    uintptr_t header = object - gc_header_bytes_;
     return Word(header) != 0 || (Word(header + sizeof(void*)) & ~uintptr_t{7}) == 0;
   }
 
@@ -152,12 +167,12 @@ class ObjectTyper {
   }
 
   [[gnu::always_inline]] Finding LookFor(uintptr_t block, uint64_t bytes) {
-    uint32_t least = layout_.type_offset + static_cast<uint32_t>(sizeof(void*));
+    uint32_t least = type_offset_ + static_cast<uint32_t>(sizeof(void*));
     for (uint32_t before = 0; before <= kMostBytesBefore; before += kStepBytes) {
       if (before + least > bytes) break;
       uintptr_t object = block + before;
-      uintptr_t refcount = Word(object + layout_.refcount_offset);
-      uintptr_t address = Word(object + layout_.type_offset);
+      uintptr_t refcount = Word(object + refcount_offset_);
+      uintptr_t address = Word(object + type_offset_);
       bool alive = PlausibleRefcount(refcount);
       if (!alive && !(MayBeLink(refcount) && HasFreeList(address))) continue;
       TypeEntry* type = types_.Find(address);
@@ -167,12 +182,19 @@ class ObjectTyper {
     return {BlockKind::kNothing, nullptr, 0};
   }
 
-  BlockKind LookForTheRest(uintptr_t block, uint64_t bytes, uint64_t spare_bytes);
+  // Static, so that `this` goes nowhere and its members can be kept in registers.
+  static OwnedBuffer BufferOf(const ObjectFacts& facts, Finding found);
+  static BlockKind LookForTheRest(const ObjectFacts& facts, const KeptFloats& floats,
+                                  uintptr_t block, uint64_t bytes, uint64_t spare_bytes);
 
   const ObjectFacts& facts_;
-  const PymallocExporterObjectLayout& layout_;
   TypeTable& types_;
   const KeptFloats& floats_;
+  // What each block is compared with.
+  uintptr_t least_pointer_, refcount_mask_, immortal_refcount_;
+  uint32_t refcount_offset_, type_offset_, gc_header_bytes_, debug_bytes_;
+  bool links_first_;
+  uint64_t kept_filter_ = 0;
 };
 
 }  // namespace pymalloc_exporter

@@ -56,7 +56,7 @@ void TypeTable::BeginPass(const TypeReader& reader) {
   memset(memory_->strangers, 0, sizeof memory_->strangers);
 }
 
-void TypeTable::EndPass() {
+void TypeTable::EndPass(uint32_t arena_bytes) {
   for (int i = 0; i < name_count_; ++i) {
     NameTotal& name = memory_->names[i];
     name.objects = name.bytes = name.tracked = name.alone_bytes = 0;
@@ -71,7 +71,7 @@ void TypeTable::EndPass() {
     name.bytes += type.bytes;
     name.tracked += type.tracked;
     name.pinned += type.pinned;
-    name.alone_bytes += type.alone_bytes;
+    name.alone_bytes += uint64_t{type.alone_arenas} * arena_bytes;
     name.squares += type.squares;
   }
 }
@@ -161,7 +161,8 @@ bool TypeTable::LookAgain(TypeEntry& entry) {
   TypeFacts facts;
   if (!reader_->Read(entry.address, &facts) || facts.fingerprint != entry.fingerprint)
     return false;
-  entry.objects = entry.bytes = entry.tracked = entry.alone_bytes = 0;
+  entry.objects = entry.bytes = entry.tracked = 0;
+  entry.alone_arenas = 0;
   entry.pinned = 0;
   entry.squares = 0;
   entry.arena_bytes = 0;

@@ -30,10 +30,12 @@ struct TypeEntry {
   uint64_t bytes;
   uint64_t tracked;  // objects that the garbage collector knows of
   double pinned;
-  uint64_t alone_bytes;    // of sparse arenas in which nothing else lives
   uint64_t earlier_bytes;  // `bytes` before the arena that is being read
+  uint32_t alone_arenas;   // sparse ones in which nothing else lives
   float squares;           // of the bytes of each arena, added up
   uint32_t arena_bytes;    // of its own blocks in the arena that is being read
+  uint16_t pool_objects;   // in the pool that is being read
+  uint16_t pool_tracked;
   uint32_t basic_bytes;
   uint32_t pass;
   uint16_t name;
@@ -51,7 +53,7 @@ struct NameTotal {
   uint64_t bytes;
   uint64_t tracked;
   double pinned;
-  uint64_t alone_bytes;
+  uint64_t alone_bytes;    // of sparse arenas in which nothing else lives
   uint64_t large_objects;  // of `objects`: in the C heap; set by the census
   uint64_t large_bytes;
   double error_bytes;  // standard error of `bytes`; set by the census
@@ -93,7 +95,7 @@ class TypeTable {
   }
 
   // Adds up by name; from then on Name() and names() are of use.
-  void EndPass();
+  void EndPass(uint32_t arena_bytes);
 
   TypeEntry* begin() { return memory_->entries; }
   TypeEntry* end() { return memory_->entries + type_count_; }
