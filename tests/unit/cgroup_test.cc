@@ -82,6 +82,57 @@ TEST_F(CgroupFiles, ReadsVersion2) {
   EXPECT_DOUBLE_EQ(sample_.cgroup.pressure_stalled_seconds, 2.5);
 }
 
+// All that a kernel writes: rows whose names begin alike stand around those that are
+// meant.
+TEST_F(CgroupFiles, ReadsWholeTextsOfVersion2) {
+  Write("self/cgroup", "0::/system.slice/web.service\n");
+  const std::string web = "system.slice/web.service/";
+  Write(web + "memory.current", "151236608\n");
+  Write(web + "memory.max", "268435456\n");
+  Write(web + "memory.high", "max\n");
+  Write(web + "memory.stat",
+        "anon 18337792\nfile 126124032\nkernel 6316032\nkernel_stack 98304\n"
+        "pagetables 1142784\nsec_pagetables 0\npercpu 1152\nsock 0\nvmalloc 0\n"
+        "shmem 0\nzswap 0\nzswapped 0\nfile_mapped 41984000\nfile_dirty 0\n"
+        "file_writeback 0\nswapcached 0\nanon_thp 0\nfile_thp 0\nshmem_thp 0\n"
+        "inactive_anon 18272256\nactive_anon 12288\ninactive_file 91234304\n"
+        "active_file 34889728\nunevictable 0\nslab_reclaimable 4459000\n"
+        "slab_unreclaimable 506952\nslab 4965952\nworkingset_refault_anon 0\n"
+        "workingset_refault_file 0\nworkingset_activate_anon 0\n"
+        "workingset_activate_file 0\nworkingset_restore_anon 0\n"
+        "workingset_restore_file 0\nworkingset_nodereclaim 0\npgscan 0\npgsteal 0\n"
+        "pgscan_kswapd 0\npgscan_direct 0\npgscan_khugepaged 0\npgsteal_kswapd 0\n"
+        "pgsteal_direct 0\npgsteal_khugepaged 0\npgfault 79411\npgmajfault 355\n"
+        "pgrefill 0\npgactivate 8471\npgdeactivate 0\npglazyfree 0\npglazyfreed 0\n"
+        "zswpin 0\nzswpout 0\nthp_fault_alloc 0\nthp_collapse_alloc 0\n");
+  Write(web + "memory.events",
+        "low 0\nhigh 21\nmax 1507\noom 5\noom_kill 4\noom_group_kill 1\n");
+  Write(web + "memory.pressure",
+        "some avg10=0.00 avg60=1.43 avg300=0.58 total=2841093\n"
+        "full avg10=0.00 avg60=1.21 avg300=0.49 total=2402218\n");
+  ASSERT_EQ(Collect(), Reason::kNone);
+  EXPECT_EQ(sample_.cgroup.usage_bytes, 151236608u);
+  EXPECT_EQ(sample_.cgroup.limit_bytes, 268435456u);
+  EXPECT_EQ(sample_.cgroup.high_bytes, kCgroupAbsent);
+  EXPECT_EQ(sample_.cgroup.inactive_file_bytes, 91234304u);
+  EXPECT_EQ(sample_.cgroup.oom_kills, 4u);
+  EXPECT_DOUBLE_EQ(sample_.cgroup.pressure_stalled_seconds, 2.841093);
+}
+
+// Kernels without pressure stall information, or before memory.events had kills.
+TEST_F(CgroupFiles, LeavesRowsOfVersion2AbsentThatAreNotThere) {
+  Write("self/cgroup", "0::/web\n");
+  Write("web/memory.current", "1000\n");
+  Write("web/memory.max", "5000\n");
+  Write("web/memory.events", "low 0\nhigh 0\nmax 3\noom 2\n");
+  Write("web/memory.pressure", "");
+  ASSERT_EQ(Collect(), Reason::kNone);
+  EXPECT_EQ(sample_.cgroup.high_bytes, kCgroupAbsent);
+  EXPECT_EQ(sample_.cgroup.inactive_file_bytes, kCgroupAbsent);
+  EXPECT_EQ(sample_.cgroup.oom_kills, kCgroupAbsent);
+  EXPECT_LT(sample_.cgroup.pressure_stalled_seconds, 0);
+}
+
 TEST_F(CgroupFiles, ReadsVersion1) {
   Write("self/cgroup", "4:memory:/web\n");
   Write("memory/web/memory.usage_in_bytes", "1000\n");
