@@ -344,7 +344,7 @@ bool Sampler::Activity::Ceased(double cpu_seconds) {
   return ceased;
 }
 
-// The figures of an idle process are as good as new.
+// What an idle process has in its heap is as good as new.
 void Sampler::Look(bool idle) {
   for (int i = 0; i < collector_count_ && !stop_; ++i) {
     if (!idle || collectors_[i]->ChangesWhileIdle()) RunCollector(*collectors_[i]);

@@ -30,6 +30,8 @@ class ProcessCollector final : public Collector {
   explicit ProcessCollector(KernelPaths paths = {}) : paths_(paths) {}
 
   CollectorId id() const override { return CollectorId::kProcess; }
+  // By the kernel, which takes pages away, and by our own threads.
+  bool ChangesWhileIdle() const override { return true; }
   Reason Collect(Sample& sample, const StopFlag& stop) noexcept override;
 
   // Compares one reading with an independent source: the parts of RSS with their sum, and

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import library
-from fleet import Fleet
+from fleet import PROGRAMS, Fleet
 from interpreters import INTERPRETERS, MAIN
 
 
@@ -35,4 +35,4 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Compiles a C helper of programs/: NAME, or NAME.so for a library; its path."""
     folder = tmp_path_factory.mktemp("compiled")
-    return lambda name: library.compile_helper(name, folder)
+    return lambda name: library.compile_helper(PROGRAMS, name, folder)
