@@ -26,6 +26,7 @@ Exporter& Exporter::Instance() {
 bool Exporter::Start(const Settings& settings, const Crew& crew, char* error) {
   Lock lock(lifecycle_);
   if (started_) return true;
+  KnowStandardError();
   sampler_.Configure(settings, crew);
   if (!thread_.Start()) {
     snprintf(error, 200, "no thread could be started: off");

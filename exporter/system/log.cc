@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +21,24 @@ constexpr size_t kLongestLine = 512;
 
 // Not thread_local: the first look at such a variable would allocate.
 std::atomic<pid_t> own_table_thread{0};
+
+// What standard error was; zeros where there was none.
+std::atomic<dev_t> known_device{0};
+std::atomic<ino_t> known_inode{0};
+
+bool SameFile(const struct stat& file, dev_t device, ino_t inode) {
+  return inode != 0 && file.st_dev == device && file.st_ino == inode;
+}
+
+// An application that closed it gets its number for the next file that it opens.
+bool IsStandardError(int fd) {
+  struct stat file, output;
+  if (fstat(fd, &file) != 0) return false;
+  if (SameFile(file, known_device, known_inode)) return true;
+  if (fcntl(fd, F_GETFL) & O_APPEND) return true;
+  return stat("/proc/self/fd/1", &output) == 0 &&
+         SameFile(file, output.st_dev, output.st_ino);
+}
 
 // A copy of the application's descriptor 2 in this thread's table: pidfd_getfd
 // (Linux 5.6), which serves sockets too, else by its name in /proc.
@@ -46,6 +65,13 @@ void WriteIfReady(int fd, const char* line, size_t length) {
 
 }  // namespace
 
+void KnowStandardError() {
+  struct stat file;
+  bool there = fstat(STDERR_FILENO, &file) == 0;
+  known_device = there ? file.st_dev : 0;
+  known_inode = there ? file.st_ino : 0;
+}
+
 void LogFromOwnTable() { own_table_thread = gettid(); }
 
 void LogLine(const char* format, ...) {
@@ -60,7 +86,7 @@ void LogLine(const char* format, ...) {
   bool own_table = own_table_thread == gettid();
   int fd = own_table ? BorrowStandardError() : STDERR_FILENO;
   if (fd < 0) return;
-  WriteIfReady(fd, line, length);
+  if (IsStandardError(fd)) WriteIfReady(fd, line, length);
   if (own_table) close(fd);
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +93,43 @@ def test_numbers_and_limits_are_as_without(fleet: Callable[..., Fleet]) -> None:
         assert group.start(LOOK, exporter=exporter).wait(30) == 0
         said.append(group.log())
     assert said[0] == said[1]
+
+
+# What it opens gets the number of the standard error that it does not have.
+DATA = """
+import os, sys, time
+try:
+    os.close(2)
+except OSError:
+    pass
+data = open(sys.argv[1], "wb", buffering=0)
+print("number", data.fileno(), flush=True)
+data.write(b"first ")
+while os.path.exists(sys.argv[2]): time.sleep(0.1)
+data.write(b"last")
+"""
+
+
+def squat(port: int) -> socket.socket:
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", port))
+    taken.listen()
+    return taken
+
+
+@pytest.mark.parametrize("around", [("sh", "-c", 'exec "$@" 2>&-', "sh"), ()])
+def test_no_line_is_written_into_another_file(
+    fleet: Callable[..., Fleet], tmp_path: Path, around: tuple[str, ...]
+) -> None:
+    """Two that cannot serve: one whose descriptor 2 is a file of its own, and one to tell when."""
+    data, flag = tmp_path / "data", tmp_path / "flag"
+    flag.touch()
+    group, other = fleet(), fleet()
+    with squat(group.port), squat(other.port):
+        process = group.start(DATA, str(data), str(flag), around=around)
+        wait_until(lambda: "number 2" in group.log(), "the file", explain=group.log)
+        other.start(SLEEPER)
+        wait_until(other.lines, "a line", explain=other.log)
+        flag.unlink()
+        assert process.wait(20) == 0
+    assert data.read_bytes() == b"first last"
