@@ -1,5 +1,6 @@
-// answer(FILE): from then on SIGRTMIN + 9 has the process write there what the interpreter
-// says of its arenas. Meant for processes at rest: their heap is the same before and after.
+// answer(FILE): from then on SIGRTMIN + 9 has the process write there what the
+// interpreter says of its arenas. Meant for processes at rest: their heap is the same
+// before and after.
 
 #include <errno.h>
 #include <signal.h>

@@ -1,11 +1,12 @@
 // kill_amid_write PID SHARE: stops the exporter of that process in the middle of a write
-// of its slot, right after the word at SHARE (0 to 1) of the sample was written, then kills
-// the process (SIGKILL). Exit code 0: the slot's sequence was odd then; 1: it was not, or no
-// write came within 2 seconds, and the process was killed all the same; 2: it is not there,
-// or has no slot.
+// of its slot, right after the word at SHARE (0 to 1) of the sample was written, then
+// kills the process (SIGKILL). Exit code 0: the slot's sequence was odd then; 1: it was
+// not, or no write came within 2 seconds, and the process was killed all the same; 2: it
+// is not there, or has no slot.
 //
 // The stop is a debug register's, set by ptrace(2), on every thread but the main one.
-// Layouts: Header and Slot in exporter/region/region.cc, Identity in exporter/sample/sample.h.
+// Layouts: Header and Slot in exporter/region/region.cc, Identity in
+// exporter/sample/sample.h.
 
 #define _GNU_SOURCE
 #include <dirent.h>
