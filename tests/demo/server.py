@@ -28,14 +28,19 @@ def free_port(wanted: int, but: int = 0) -> int:
     raise OSError("no free port")
 
 
-def command(metrics_port: int, web_port: int, flags: tuple[str, ...] = ()) -> list[str]:
+def command(
+    metrics_port: int,
+    web_port: int,
+    flags: tuple[str, ...] = (),
+    application: str = "service:application",
+) -> list[str]:
     listen = f"127.0.0.1:{metrics_port}"
     exporter = ["run", "--listen", listen, "--app", "demo", "--interval", "1", *flags, "--"]
     gunicorn = ["--workers", str(WORKERS), "--bind", f"127.0.0.1:{web_port}"]
     settings = ["--config", str(HERE / "gunicorn_settings.py"), "--chdir", str(HERE)]
     return [
         *[sys.executable, "-B", "-m", "pymalloc_exporter", *exporter],
-        *[sys.executable, "-B", "-m", "gunicorn", *gunicorn, *settings, "service:application"],
+        *[sys.executable, "-B", "-m", "gunicorn", *gunicorn, *settings, application],
     ]
 
 
