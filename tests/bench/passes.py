@@ -66,6 +66,40 @@ class Trace(NamedTuple):
         return u0 + (u1 - u0) * (time - t0) / (t1 - t0)
 
 
+class Program:
+    """A program that begins with FILL, and is spoken to line by line."""
+
+    def __init__(self, program: str, environment: dict[str, str], *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", FILL + program, *arguments],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self._process.pid
+        self.hear()
+
+    def hear(self) -> str:
+        """The next line that the program prints."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the program ended")
+        return line
+
+    def ask(self, line: str) -> str:
+        """Sends a line and hears the next one."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return self.hear()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
 class Watched:
     """A program that begins with FILL, the slow collectors at work in it."""
 
@@ -82,30 +116,15 @@ class Watched:
         self._holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=environment)
         try:
             self._wait_for_a_scrape()
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", FILL + program, *arguments],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            self.hear()
+            self.program = Program(program, environment, *arguments)
         except BaseException:
             self._holder.kill()
             raise
 
     def close(self) -> None:
-        for process in (self.process, self._holder):
-            process.kill()
-            process.communicate()
-
-    def hear(self) -> str:
-        """The next line that the program prints."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError("the program ended")
-        return line
+        self.program.close()
+        self._holder.kill()
+        self._holder.communicate()
 
     def _scrape(self) -> Scrape | None:
         with contextlib.suppress(OSError):
@@ -123,7 +142,7 @@ class Watched:
         """When each collector of the program ran last; nothing as long as it is not shown."""
         scrape = self._scrape()
         found = scrape.select("process_pid") if scrape is not None else []
-        mine = [one.labels["worker"] for one in found if one.value == self.process.pid]
+        mine = [one.labels["worker"] for one in found if one.value == self.program.pid]
         if scrape is None or not mine:
             return {}
         runs = {}
@@ -164,8 +183,8 @@ class Watched:
         return found, trace, fast
 
     def _trace(self, trace: Trace) -> None:
-        tasks = Path(f"/proc/{self.process.pid}/task")
-        (sampler,) = {int(name) for name in os.listdir(tasks)} - {self.process.pid}
+        tasks = Path(f"/proc/{self.program.pid}/task")
+        (sampler,) = {int(name) for name in os.listdir(tasks)} - {self.program.pid}
         used = int((tasks / str(sampler) / "schedstat").read_text().split()[0]) / 1e9
         trace.times.append(time.time())
         trace.used.append(used)
