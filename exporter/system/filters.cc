@@ -13,7 +13,7 @@
 #include <atomic>
 
 #include "exporter/system/files.h"
-#include "exporter/system/page_window.h"
+#include "exporter/system/page_map_scan.h"
 
 namespace pymalloc_exporter {
 namespace {

@@ -1,30 +1,17 @@
 #include "exporter/system/page_window.h"
 
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 
 #include "exporter/system/filters.h"
+#include "exporter/system/page_map_scan.h"
 
 namespace pymalloc_exporter {
 namespace {
 
 constexpr uint64_t kMapExclusive = uint64_t{1} << 56;
 constexpr uint64_t kMapFile = uint64_t{1} << 61;
-
-// From linux/fs.h of 6.7, which older headers lack.
-struct ScanRequest {
-  uint64_t size, flags, start, end, walk_end, regions, region_count, max_pages;
-  uint64_t inverted, all_of, any_of, returned;
-};
-struct ScanRegion {
-  uint64_t start, end, categories;
-};
-constexpr uint64_t kScanZero = 1 << 5;
-constexpr uint64_t kScanHuge = 1 << 6;
-constexpr int kScanRegions = 64;
-static_assert(kPageMapScan == _IOWR('f', 16, ScanRequest));
 
 uint8_t StateOf(uint64_t entry) {
   if (IsSwapped(entry)) return kPageSwapped;
@@ -81,31 +68,13 @@ bool PageWindows::ReadPageMap(uintptr_t address, int count, uint8_t* states) con
 }
 
 void PageWindows::Scan(uintptr_t address, int count, uint8_t* states) {
-  ScanRegion regions[kScanRegions]{};
-  ScanRequest request{};
-  request.size = sizeof request;
-  request.start = address;
-  request.end = address + static_cast<uint64_t>(count) * kPageBytes;
-  request.regions = reinterpret_cast<uint64_t>(regions);
-  request.region_count = kScanRegions;
-  request.any_of = request.returned = kScanZero | kScanHuge;
-  while (request.start < request.end) {
-    int found = ioctl(page_map_.descriptor(), kPageMapScan, &request);
-    if (found < 0) {
-      scan_works_ = false;
-      return;
-    }
-    for (int i = 0; i < found; ++i) {
-      uint64_t first = (regions[i].start - address) / kPageBytes;
-      uint64_t end = (regions[i].end - address) / kPageBytes;
-      for (uint64_t page = first; page < end && page < static_cast<uint64_t>(count);
-           ++page) {
-        states[page] |= StateOfCategories(regions[i].categories);
-      }
-    }
-    if (request.walk_end <= request.start) return;
-    request.start = request.walk_end;
-  }
+  uintptr_t end = address + static_cast<uintptr_t>(count) * kPageBytes;
+  scan_works_ = ScanPageMap(page_map_.descriptor(), address, end, kScanZero | kScanHuge,
+                            [&](uintptr_t from, uintptr_t to, uint64_t categories) {
+                              uint8_t state = StateOfCategories(categories);
+                              for (; from < to && from < end; from += kPageBytes)
+                                states[(from - address) / kPageBytes] |= state;
+                            });
 }
 
 }  // namespace pymalloc_exporter

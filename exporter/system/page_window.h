@@ -18,9 +18,6 @@ namespace pymalloc_exporter {
 // A huge page.
 inline constexpr uint64_t kWindowBytes = kPagesOfWindow * kPageBytes;
 
-// The request PAGEMAP_SCAN, which older headers lack: _IOWR('f', 16, of 96 bytes).
-inline constexpr unsigned long kPageMapScan = 0xc0606610;
-
 // Bits of a page's state.
 inline constexpr uint8_t kPageAnonymous = 1;  // present, and no file's
 inline constexpr uint8_t kPageOfFile = 2;     // present, a file's or shared

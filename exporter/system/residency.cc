@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "exporter/system/filters.h"
+#include "exporter/system/page_map_scan.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -28,14 +29,35 @@ void AskKernel(uintptr_t address, int pages, PageState* states) {
 
 }  // namespace
 
+Residency::Residency()
+    : scan_works_(page_map_.Open() && Survives(UnusualCall::kPageMapScan)) {}
+
 void Residency::Read(uintptr_t address, int pages, PageState* states) {
   address &= ~(kPageBytes - 1);
+  if (scan_works_ && Scan(address, pages, states)) return;
   if (ReadPageMap(address, pages, states)) return;
   if (Survives(UnusualCall::kMincore)) {
     AskKernel(address, pages, states);
   } else {
     std::fill_n(states, pages, PageState::kAbsent);
   }
+}
+
+// False, too, where something is swapped out: that may be a guard, which it does not
+// tell.
+bool Residency::Scan(uintptr_t address, int pages, PageState* states) {
+  std::fill_n(states, pages, PageState::kAbsent);
+  uintptr_t end = address + static_cast<uintptr_t>(pages) * kPageBytes;
+  bool swapped = false;
+  scan_works_ =
+      ScanPageMap(page_map_.descriptor(), address, end, kScanPresent | kScanSwapped,
+                  [&](uintptr_t from, uintptr_t to, uint64_t categories) {
+                    swapped = swapped || (categories & kScanSwapped) != 0;
+                    std::fill(states + (from - address) / kPageBytes,
+                              states + (std::min(to, end) - address) / kPageBytes,
+                              PageState::kResident);
+                  });
+  return scan_works_ && !swapped;
 }
 
 bool Residency::ReadPageMap(uintptr_t address, int pages, PageState* states) const {
