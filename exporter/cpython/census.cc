@@ -281,7 +281,7 @@ void Census::CountOther(BlockKind kind, uint32_t bytes) {
 }
 
 void Census::CountBuffer(TypeEntry& type, const OwnedBuffer& buffer) {
-  if (buffer.in_pool || buffer.bytes == 0) {
+  if (buffer.in_pool()) {
     type.bytes += buffer.bytes;
     totals_.owned_pool_bytes += buffer.bytes;
     return;

@@ -1,11 +1,8 @@
 #include "exporter/cpython/object_typing.h"
 
-#include "exporter/sample/sample.h"
-
 namespace pymalloc_exporter {
 namespace {
 
-constexpr uint64_t kMostSmallBytes = kSizeClasses * kSizeClassStepBytes;
 constexpr uint64_t kMostOwnedBytes = uint64_t{1} << 46;
 
 // Of the C library's chunks: a word of header, multiples of 16, at least 32.
@@ -16,29 +13,29 @@ constexpr uint64_t RoundUp(uint64_t bytes) { return (bytes + 15) & ~uint64_t{15}
 
 }  // namespace
 
-OwnedBuffer ObjectTyper::BufferOf(const ObjectFacts& facts, Finding found) {
+OwnedBuffer ObjectTyper::BufferOf(const ObjectFacts& facts, Owned owned,
+                                  uintptr_t object) {
   const PymallocExporterObjectLayout& layout = *facts.layout;
-  uintptr_t object = found.object;
   uintptr_t address = 0;
   uint64_t bytes = 0;
-  if (found.type->owned == Owned::kListItems) {
+  if (owned == Owned::kListItems) {
     address = Word(object + layout.list_items_offset);
     bytes = Word(object + layout.list_allocated_offset) * sizeof(void*);
-  } else if (found.type->owned == Owned::kSetTable) {
+  } else if (owned == Owned::kSetTable) {
     address = Word(object + layout.set_table_offset);
     if (address == object + layout.set_small_table_offset) address = 0;
     bytes = (Word(object + layout.set_mask_offset) + 1) * layout.set_entry_bytes;
-  } else if (found.type->owned == Owned::kByteArrayBuffer) {
+  } else if (owned == Owned::kByteArrayBuffer) {
     address = Word(object + layout.byte_array_buffer_offset);
     bytes = Word(object + layout.byte_array_allocated_offset);
   }
-  if (address == 0 || bytes == 0 || bytes > kMostOwnedBytes) return {0, 0, false};
+  if (address == 0 || bytes == 0 || bytes > kMostOwnedBytes) return {0, 0};
   address -= facts.debug_bytes;
   bytes += facts.debug_bytes + facts.debug_end_bytes;
-  if (bytes <= kMostSmallBytes) return {address, RoundUp(bytes), true};
+  if (bytes <= OwnedBuffer::kMostInPool) return {address, RoundUp(bytes)};
   address -= facts.debug_bytes;
   bytes += facts.debug_bytes + facts.debug_end_bytes;
-  return {address, std::max(RoundUp(bytes + kChunkWordBytes), kLeastChunkBytes), false};
+  return {address, std::max(RoundUp(bytes + kChunkWordBytes), kLeastChunkBytes)};
 }
 
 // What has no type in it: floats that are linked by it, and tables of keys.

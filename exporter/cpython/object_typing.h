@@ -25,6 +25,7 @@
 #include <cstdint>
 
 #include "exporter/cpython/type_table.h"
+#include "exporter/sample/sample.h"
 
 namespace pymalloc_exporter {
 
@@ -65,11 +66,15 @@ struct Finding {
   uintptr_t object;  // its address
 };
 
-// What an object owns beside its own block.
+// What an object owns beside its own block. Two words, so that it is returned in
+// registers.
 struct OwnedBuffer {
+  static constexpr uint64_t kMostInPool = kSizeClasses * kSizeClassStepBytes;
+
   uintptr_t address;  // as its allocator gave it out
   uint64_t bytes;     // rounded up as that does; 0: it owns nothing
-  bool in_pool;       // else in the C heap
+
+  bool in_pool() const { return bytes <= kMostInPool; }  // else in the C heap
 };
 
 class ObjectTyper {
@@ -110,7 +115,9 @@ class ObjectTyper {
     return Look(block, bytes, spare_bytes);
   }
 
-  OwnedBuffer BufferOf(Finding found) const { return BufferOf(facts_, found); }
+  OwnedBuffer BufferOf(Finding found) const {
+    return BufferOf(facts_, found.type->owned, found.object);
+  }
 
   // Whether the garbage collector has the object in its lists.
   bool Tracked(Finding found) const {
@@ -183,7 +190,7 @@ class ObjectTyper {
   }
 
   // Static, so that `this` goes nowhere and its members can be kept in registers.
-  static OwnedBuffer BufferOf(const ObjectFacts& facts, Finding found);
+  static OwnedBuffer BufferOf(const ObjectFacts& facts, Owned owned, uintptr_t object);
   static BlockKind LookForTheRest(const ObjectFacts& facts, const KeptFloats& floats,
                                   uintptr_t block, uint64_t bytes, uint64_t spare_bytes);
 
