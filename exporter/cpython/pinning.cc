@@ -76,11 +76,10 @@ bool KeepTypesCalled(std::string_view name, std::vector<PyTypeObject*>* types) {
   TypeReader reader(*known.layout, known.module_key);
   if (!reader.usable()) return MayLook(Reason::kUnreadable);
   auto called_otherwise = [&](PyTypeObject* type) {
-    auto address = reinterpret_cast<uintptr_t>(type);
     TypeFacts facts;
     TypeName read;
-    if (!reader.Read(address, &facts)) return true;
-    reader.ReadName(address, facts, &read);
+    if (!reader.Read(reinterpret_cast<uintptr_t>(type), &facts)) return true;
+    reader.ReadName(facts, &read);
     return name != read.text;
   };
   types->erase(std::remove_if(types->begin(), types->end(), called_otherwise),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "exporter/system/page_map.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -13,6 +15,9 @@ constexpr uintptr_t kLeastAddress = 1 << 16;
 constexpr uintptr_t kEndOfAddresses = uintptr_t{1} << 47;
 constexpr uint64_t kMostKeys = 4096;  // that are looked through for __module__
 constexpr uint64_t kWindowBytes = 2048;
+// Most tables and names are no longer than this.
+constexpr size_t kKeysWindowBytes = 512;
+constexpr size_t kTextWindowBytes = 128;
 
 uint64_t WordOf(const char* copy, uint32_t offset) {
   uint64_t word;
@@ -62,6 +67,16 @@ uint32_t CharacterAt(const char* data, uint32_t width, uint64_t index) {
 
 }  // namespace
 
+// `least` bytes, and as many more as the page has that is known to be there. How many; 0
+// if they are not there.
+template <size_t kMost>
+size_t TypeReader::ReadWindow(uintptr_t address, size_t least,
+                              char (&copy)[kMost]) const {
+  size_t on_page = kPageBytes - address % kPageBytes;
+  size_t bytes = std::max(least, std::min(kMost, on_page));
+  return reader_.Read(address, copy, bytes) ? bytes : 0;
+}
+
 bool TypeReader::ReadWord(uintptr_t address, uint64_t* out) const {
   return reader_.Read(address, out, sizeof *out);
 }
@@ -82,47 +97,42 @@ bool TypeReader::Read(uintptr_t address, TypeFacts* out) const {
   if (!sound) return false;
   out->basic_bytes = static_cast<uint32_t>(basic_bytes);
   out->bytes_before = layout_.bytes_before(out->flags);
-  uint64_t name = WordOf(copy, layout_.type_name_offset);
-  out->fingerprint = Mix(Mix(Mix(out->metatype, name), basic_bytes), out->bytes_before);
+  out->name = WordOf(copy, layout_.type_name_offset);
+  out->dict = WordOf(copy, layout_.type_dict_offset);
+  out->qualname = 0;
+  out->fingerprint =
+      Mix(Mix(Mix(out->metatype, out->name), basic_bytes), out->bytes_before);
   if ((out->flags & layout_.heap_type_flag) != 0) {
-    uint64_t qualname = 0;
-    if (!ReadWord(address + layout_.type_qualname_offset, &qualname)) return false;
-    uint64_t dict = WordOf(copy, layout_.type_dict_offset);
-    out->fingerprint = Mix(Mix(out->fingerprint, qualname), dict);
+    if (!ReadWord(address + layout_.type_qualname_offset, &out->qualname)) return false;
+    out->fingerprint = Mix(Mix(out->fingerprint, out->qualname), out->dict);
   }
   return true;
 }
 
-bool TypeReader::ReadName(uintptr_t address, const TypeFacts& facts,
-                          TypeName* out) const {
+bool TypeReader::ReadName(const TypeFacts& facts, TypeName* out) const {
   *out = TypeName{};
-  if ((facts.flags & layout_.heap_type_flag) == 0) return AppendCName(address, out);
-  uint64_t qualname = 0;
-  uintptr_t module = FindModule(address);
+  if ((facts.flags & layout_.heap_type_flag) == 0) return AppendCName(facts.name, out);
+  uintptr_t module = FindModule(facts.dict);
   TypeName whole;
-  bool resolved = module != 0 &&
-                  ReadWord(address + layout_.type_qualname_offset, &qualname) &&
-                  AppendText(module, &whole);
+  bool resolved = module != 0 && AppendText(module, &whole);
   if (resolved && strcmp(whole.text, "builtins") == 0) {
     whole = TypeName{};
   } else {
     resolved = resolved && AppendCharacter('.', &whole);
   }
-  if (resolved && AppendText(qualname, &whole)) {
+  if (resolved && AppendText(facts.qualname, &whole)) {
     *out = whole;
     return true;
   }
-  AppendCName(address, out);
+  AppendCName(facts.name, out);
   return false;
 }
 
 // What the type calls itself in C.
-bool TypeReader::AppendCName(uintptr_t type, TypeName* out) const {
-  uint64_t name = 0;
-  if (!ReadWord(type + layout_.type_name_offset, &name)) return false;
+bool TypeReader::AppendCName(uintptr_t name, TypeName* out) const {
   // To its end at most, and no further than the page that is known to be there.
   for (size_t at = 0; at + 1 < sizeof out->text;) {
-    char piece[16];
+    char piece[64];
     size_t bytes = sizeof piece - (name + at) % sizeof piece;
     if (!reader_.Read(name + at, piece, bytes)) return false;
     for (size_t i = 0; i < bytes; ++i, ++at) {
@@ -138,17 +148,19 @@ bool TypeReader::AppendCName(uintptr_t type, TypeName* out) const {
 
 // The str at `text`, as UTF-8. A name that is too long is cut.
 bool TypeReader::AppendText(uintptr_t text, TypeName* out) const {
-  char copy[kPymallocExporterTextBytes];
+  char copy[kTextWindowBytes];
   PymallocExporterText found;
-  if (!reader_.Read(text, copy, sizeof copy) ||
-      WordOf(copy, layout_.type_offset) != layout_.str_type ||
+  size_t there = ReadWindow(text, kPymallocExporterTextBytes, copy);
+  if (there == 0 || WordOf(copy, layout_.type_offset) != layout_.str_type ||
       !layout_.read_text(copy, &found) || found.length == 0) {
     return false;
   }
-  char data[sizeof out->text * 4];
+  char longer[sizeof out->text * 4];
   uint64_t count = std::min<uint64_t>(found.length, sizeof out->text);
-  if (!reader_.Read(text + found.data_offset, data, count * found.character_bytes))
-    return false;
+  uint64_t bytes = count * found.character_bytes;
+  bool in_copy = found.data_offset + bytes <= there;
+  if (!in_copy && !reader_.Read(text + found.data_offset, longer, bytes)) return false;
+  const char* data = in_copy ? copy + found.data_offset : longer;
   for (uint64_t i = 0; i < count; ++i) {
     uint32_t character = CharacterAt(data, found.character_bytes, i);
     if (!AppendCharacter(IsCharacter(character) ? character : '?', out)) break;
@@ -156,25 +168,26 @@ bool TypeReader::AppendText(uintptr_t text, TypeName* out) const {
   return true;
 }
 
-// The value of "__module__" in the type's own dict, 0 if there is none.
-uintptr_t TypeReader::FindModule(uintptr_t type) const {
-  uint64_t dict = 0, keys = 0;
-  char copy[kPymallocExporterKeysBytes];
+// The value of "__module__" in a type's own dict, 0 if there is none.
+uintptr_t TypeReader::FindModule(uintptr_t dict) const {
+  uint64_t keys = 0;
+  char copy[kKeysWindowBytes];
   PymallocExporterKeys table;
-  if (!ReadWord(type + layout_.type_dict_offset, &dict) || dict < kLeastAddress ||
-      !ReadWord(dict + layout_.dict_keys_offset, &keys) ||
-      !reader_.Read(keys, copy, sizeof copy) || !layout_.read_keys(copy, &table)) {
-    return 0;
-  }
+  if (dict < kLeastAddress || !ReadWord(dict + layout_.dict_keys_offset, &keys)) return 0;
+  size_t there = ReadWindow(keys, kPymallocExporterKeysBytes, copy);
+  if (there == 0 || !layout_.read_keys(copy, &table)) return 0;
   uint64_t count = std::min(table.used_entries, kMostKeys);
   uint64_t a_window = kWindowBytes / table.entry_bytes;
   for (uint64_t first = 0; first < count; first += a_window) {
     char window[kWindowBytes];
     uint64_t entries = std::min(a_window, count - first);
-    uintptr_t from = keys + table.entries_offset + first * table.entry_bytes;
-    if (!reader_.Read(from, window, entries * table.entry_bytes)) return 0;
+    uint64_t offset = table.entries_offset + first * table.entry_bytes;
+    uint64_t bytes = entries * table.entry_bytes;
+    bool in_copy = offset + bytes <= there;
+    if (!in_copy && !reader_.Read(keys + offset, window, bytes)) return 0;
     for (uint64_t i = 0; i < entries; ++i) {
-      const char* entry = window + i * table.entry_bytes + table.key_offset;
+      const char* entry =
+          (in_copy ? copy + offset : window) + i * table.entry_bytes + table.key_offset;
       if (WordOf(entry, 0) == module_key_) return WordOf(entry, sizeof(void*));
     }
   }

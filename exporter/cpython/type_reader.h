@@ -24,6 +24,9 @@ struct TypeFacts {
   uint32_t basic_bytes;   // the least an instance takes
   uint32_t bytes_before;  // what lies before an instance
   uint64_t fingerprint;   // another one: another type at the same address
+  uintptr_t name;         // what it calls itself in C
+  uintptr_t dict;
+  uintptr_t qualname;  // of a heap type, else 0
 };
 
 class TypeReader {
@@ -39,13 +42,15 @@ class TypeReader {
   bool Read(uintptr_t address, TypeFacts* out) const;
 
   // The name of a type that Read() took. False: it is not the final one.
-  bool ReadName(uintptr_t address, const TypeFacts& facts, TypeName* out) const;
+  bool ReadName(const TypeFacts& facts, TypeName* out) const;
 
  private:
   bool ReadWord(uintptr_t address, uint64_t* out) const;
-  bool AppendCName(uintptr_t type, TypeName* out) const;
+  template <size_t kMost>
+  size_t ReadWindow(uintptr_t address, size_t least, char (&copy)[kMost]) const;
+  bool AppendCName(uintptr_t name, TypeName* out) const;
   bool AppendText(uintptr_t text, TypeName* out) const;
-  uintptr_t FindModule(uintptr_t type) const;
+  uintptr_t FindModule(uintptr_t dict) const;
 
   const PymallocExporterObjectLayout& layout_;
   const uintptr_t module_key_;

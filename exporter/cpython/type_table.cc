@@ -174,7 +174,7 @@ bool TypeTable::LookAgain(TypeEntry& entry) {
 
 void TypeTable::Resolve(TypeEntry& entry, const TypeFacts& facts) {
   TypeName name;
-  entry.resolved = reader_->ReadName(entry.address, facts, &name);
+  entry.resolved = reader_->ReadName(facts, &name);
   entry.name = static_cast<uint16_t>(name.length == 0 ? 0 : NameId(name));
 }
 
