@@ -1,5 +1,6 @@
 # civetweb (HTTP server) and prometheus-cpp (metric model): pinned sources, built into the
-# library and hidden in it. zlib comes with the system.
+# library and hidden in it. zlib comes with the system, and is built in, too, where its static
+# library can be: one less to be found and loaded at the start of each interpreter.
 #
 # A source is taken from FETCHCONTENT_SOURCE_DIR_<NAME> if that is given, else from the
 # download cache, else from the first archive that answers: Debian's (where apt is, from the
@@ -95,5 +96,22 @@ add_library(prometheus_text STATIC EXCLUDE_FROM_ALL
   ${prometheus_cpp_SOURCE_DIR}/core/src/text_serializer.cc)
 target_link_libraries(prometheus_text PUBLIC prometheus_model)
 
+find_library(static_zlib libz.a)
+if(static_zlib)
+  include(CheckCSourceCompiles)
+  set(CMAKE_REQUIRED_FLAGS -fPIC)
+  set(CMAKE_REQUIRED_LINK_OPTIONS -shared -Wl,--exclude-libs,ALL)  # as bindings link it
+  set(CMAKE_REQUIRED_LIBRARIES ${static_zlib})
+  check_c_source_compiles("#include <zlib.h>
+int Finish(z_stream* stream) { return deflate(stream, Z_FINISH); }" STATIC_ZLIB_IS_RELOCATABLE)
+  unset(CMAKE_REQUIRED_FLAGS)
+  unset(CMAKE_REQUIRED_LINK_OPTIONS)
+  unset(CMAKE_REQUIRED_LIBRARIES)
+endif()
 add_library(zlib INTERFACE)
-target_link_libraries(zlib INTERFACE ZLIB::ZLIB)
+target_include_directories(zlib SYSTEM INTERFACE ${ZLIB_INCLUDE_DIRS})
+if(STATIC_ZLIB_IS_RELOCATABLE)
+  target_link_libraries(zlib INTERFACE ${static_zlib})
+else()
+  target_link_libraries(zlib INTERFACE ZLIB::ZLIB)
+endif()
