@@ -3,10 +3,8 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstring>
 
-#include "exporter/system/files.h"
+#include "exporter/system/memory_maps.h"
 #include "exporter/system/module_data.h"
 #include "exporter/system/safe_read.h"
 
@@ -30,18 +28,12 @@ constexpr size_t kMallocAlignment = 16;
 // table that came from malloc can be.
 std::vector<AddressRange> HeapMappings(const ModuleData& module) {
   std::vector<AddressRange> mappings;
-  FILE* file = fopen("/proc/self/maps", "re");
-  if (file == nullptr) return mappings;
-  char line[512];
-  while (fgets(line, sizeof line, file) != nullptr) {
-    AddressRange range;
-    char access[5];
-    bool parsed = sscanf(line, "%lx-%lx %4s", &range.start, &range.end, access) == 3;
-    if (parsed && strncmp(access, "rw", 2) == 0 && !module.all.Holds(range.start)) {
-      mappings.push_back(range);
-    }
+  MapsReader reader;
+  if (!reader.Open({})) return mappings;
+  for (Mapping mapping; reader.Next(&mapping);) {
+    if (mapping.readable && mapping.writable && !module.all.Holds(mapping.start))
+      mappings.push_back({mapping.start, mapping.end});
   }
-  fclose(file);
   return mappings;
 }
 
@@ -73,8 +65,9 @@ bool Describes(const ArenaObject& arena, uintptr_t pool, const PoolGeometry& geo
 
 class TableSearch {
  public:
-  TableSearch(const LiveBlocks& blocks, const PoolGeometry& geometry)
-      : geometry_(geometry) {
+  TableSearch(const SafeReader& reader, const LiveBlocks& blocks,
+              const PoolGeometry& geometry)
+      : reader_(reader), geometry_(geometry) {
     for (size_t i = 0; i < places_.size(); ++i) places_[i] = PlaceOf(blocks[i], geometry);
   }
 
@@ -98,18 +91,19 @@ class TableSearch {
   }
 
  private:
+  // Most words are ruled out by arithmetic; the rest is read in batches, safely.
   void SearchWords(const AddressRange& words) {
+    uintptr_t lowest = mappings_.front().start;
+    uintptr_t bytes = mappings_.back().end - lowest;
     for (uintptr_t at = words.start; at + sizeof(uintptr_t) <= words.end;
          at += sizeof(uintptr_t)) {
-      Consider(*reinterpret_cast<const uintptr_t*>(at));
+      uintptr_t word = *reinterpret_cast<const uintptr_t*>(at);
+      if (word - lowest < bytes && word % kMallocAlignment == 0) Consider(word);
     }
   }
 
-  // Most words are ruled out by arithmetic; the rest is read in batches, safely.
   void Consider(uintptr_t word) {
-    if (word % kMallocAlignment != 0 || word < mappings_.front().start ||
-        word >= mappings_.back().end || module_.all.Holds(word))
-      return;
+    if (module_.all.Holds(word)) return;
     uintptr_t entry = word + places_.front().arena_index * sizeof(ArenaObject);
     if (!Readable(mappings_, entry, sizeof(ArenaObject))) return;
     candidates_[count_] = word;
@@ -143,11 +137,11 @@ class TableSearch {
     return true;
   }
 
+  const SafeReader& reader_;
   const PoolGeometry& geometry_;
   ModuleData module_;
   std::vector<AddressRange> mappings_;
   std::array<PoolPlace, kSizeClasses> places_;
-  SafeReader reader_;
   uintptr_t candidates_[SafeReader::kMostAddresses];
   uintptr_t entries_[SafeReader::kMostAddresses];
   int count_ = 0;
@@ -157,9 +151,9 @@ class TableSearch {
 // Bytes of the block at `memory`, which PyMem_RawRealloc gave. Its debug layer puts 16
 // bytes before a block: the size, big-endian, the letter of the domain, and seven times
 // 0xfd. They may not be ours to look at where there is no such layer.
-size_t BlockBytes(uintptr_t memory) {
+size_t BlockBytes(const SafeReader& reader, uintptr_t memory) {
   unsigned char before[16] = {};
-  SafeReader().Read(memory - sizeof before, before, sizeof before);
+  reader.Read(memory - sizeof before, before, sizeof before);
   bool debug = before[8] == 'r' && std::all_of(before + 9, std::end(before),
                                                [](unsigned char c) { return c == 0xfd; });
   if (!debug) return malloc_usable_size(reinterpret_cast<void*>(memory));
@@ -168,8 +162,8 @@ size_t BlockBytes(uintptr_t memory) {
   return bytes;
 }
 
-size_t TableEntries(uintptr_t table) {
-  size_t room = BlockBytes(table) / sizeof(ArenaObject);
+size_t TableEntries(const SafeReader& reader, uintptr_t table) {
+  size_t room = BlockBytes(reader, table) / sizeof(ArenaObject);
   size_t entries = kFirstTableEntries;
   while (entries * 2 <= room) entries *= 2;
   return room < entries ? 0 : entries;
@@ -177,15 +171,16 @@ size_t TableEntries(uintptr_t table) {
 
 }  // namespace
 
-std::vector<uintptr_t> FindArenas(uintptr_t code, const LiveBlocks& blocks,
-                                  const PoolGeometry& geometry, uintptr_t place) {
+std::vector<uintptr_t> FindArenas(const SafeReader& reader, uintptr_t code,
+                                  const LiveBlocks& blocks, const PoolGeometry& geometry,
+                                  uintptr_t place) {
   std::vector<uintptr_t> bases;
-  TableSearch search(blocks, geometry);
+  TableSearch search(reader, blocks, geometry);
   uintptr_t table = search.At(place);
   if (table == 0) table = search.Search(code);
   if (table == 0) return bases;
   const auto* arenas = reinterpret_cast<const ArenaObject*>(table);
-  for (size_t i = 0, entries = TableEntries(table); i < entries; ++i) {
+  for (size_t i = 0, entries = TableEntries(reader, table); i < entries; ++i) {
     if (arenas[i].address != 0) bases.push_back(arenas[i].address);
   }
   return bases;

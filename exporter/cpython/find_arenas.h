@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "exporter/cpython/pool_walk.h"
+#include "exporter/system/safe_read.h"
 
 namespace pymalloc_exporter {
 
@@ -23,7 +24,8 @@ using LiveBlocks = std::array<uintptr_t, kSizeClasses>;
 // The bases of all arenas in the table; empty if there is not exactly one such table.
 // `code`: an address in the interpreter's code. `blocks`: a live block of each size
 // class. `place`: where a pointer to the table is thought to stand, or 0.
-std::vector<uintptr_t> FindArenas(uintptr_t code, const LiveBlocks& blocks,
-                                  const PoolGeometry& geometry, uintptr_t place);
+std::vector<uintptr_t> FindArenas(const SafeReader& reader, uintptr_t code,
+                                  const LiveBlocks& blocks, const PoolGeometry& geometry,
+                                  uintptr_t place);
 
 }  // namespace pymalloc_exporter

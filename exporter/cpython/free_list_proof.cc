@@ -11,57 +11,54 @@ namespace {
 
 constexpr uintptr_t kAlignment = 8;
 
-class Prover {
- public:
-  bool Holds(const FreeListPlace& place) const {
-    int64_t entries = EntriesOf(place);
-    if (entries < 0 || entries > place.capacity) return false;
-    PyObject* object = MakeForFreeList(place);
-    if (object != nullptr) return TakesWhatIsDropped(place, object);
-    bool none_to_make = PyErr_Occurred() == nullptr;
-    PyErr_Clear();
-    return none_to_make && HasWhatItCounts(place, entries);
-  }
+uintptr_t Item(const FreeListPlace& place, int64_t index) {
+  return reinterpret_cast<const volatile uintptr_t*>(place.head)[index];
+}
 
- private:
-  // Takes the object.
-  static bool TakesWhatIsDropped(const FreeListPlace& place, PyObject* object) {
-    uintptr_t entry = EntryOf(object, place.kind);
-    int64_t before = EntriesOf(place);
-    Py_DECREF(object);
-    int64_t entries = EntriesOf(place);
-    if (entries != before + 1 || entries > place.capacity) return false;
-    return Item(place, place.form == kFreeListArray ? entries - 1 : 0) == entry;
-  }
+bool Plausible(uintptr_t entry) { return entry != 0 && entry % kAlignment == 0; }
 
-  bool HasWhatItCounts(const FreeListPlace& place, int64_t entries) const {
-    if (place.form == kFreeListLinked) return LinksAreAsMany(place, entries);
-    for (int64_t i = 0; i < entries; ++i) {
-      uintptr_t word;
-      if (!Plausible(Item(place, i)) || !reader_.Read(Item(place, i), &word, sizeof word))
-        return false;
+// Takes the object.
+bool TakesWhatIsDropped(const FreeListPlace& place, PyObject* object) {
+  uintptr_t entry = EntryOf(object, place.kind);
+  int64_t before = EntriesOf(place);
+  Py_DECREF(object);
+  int64_t entries = EntriesOf(place);
+  if (entries != before + 1 || entries > place.capacity) return false;
+  return Item(place, place.form == kFreeListArray ? entries - 1 : 0) == entry;
+}
+
+bool LinksAreAsMany(const SafeReader& reader, const FreeListPlace& place,
+                    int64_t entries) {
+  uintptr_t entry = Item(place, 0);
+  for (int64_t i = 0; i < entries; ++i) {
+    if (!Plausible(entry) ||
+        !reader.Read(entry + place.link_offset, &entry, sizeof entry)) {
+      return false;
     }
-    return true;
   }
+  return entry == 0;
+}
 
-  bool LinksAreAsMany(const FreeListPlace& place, int64_t entries) const {
-    uintptr_t entry = Item(place, 0);
-    for (int64_t i = 0; i < entries; ++i) {
-      if (!Plausible(entry) ||
-          !reader_.Read(entry + place.link_offset, &entry, sizeof entry)) {
-        return false;
-      }
-    }
-    return entry == 0;
+bool HasWhatItCounts(const FreeListPlace& place, int64_t entries) {
+  SafeReader reader;
+  if (place.form == kFreeListLinked) return LinksAreAsMany(reader, place, entries);
+  for (int64_t i = 0; i < entries; ++i) {
+    uintptr_t word;
+    if (!Plausible(Item(place, i)) || !reader.Read(Item(place, i), &word, sizeof word))
+      return false;
   }
+  return true;
+}
 
-  static uintptr_t Item(const FreeListPlace& place, int64_t index) {
-    return reinterpret_cast<const volatile uintptr_t*>(place.head)[index];
-  }
-  static bool Plausible(uintptr_t entry) { return entry != 0 && entry % kAlignment == 0; }
-
-  SafeReader reader_;
-};
+bool Holds(const FreeListPlace& place) {
+  int64_t entries = EntriesOf(place);
+  if (entries < 0 || entries > place.capacity) return false;
+  PyObject* object = MakeForFreeList(place);
+  if (object != nullptr) return TakesWhatIsDropped(place, object);
+  bool none_to_make = PyErr_Occurred() == nullptr;
+  PyErr_Clear();
+  return none_to_make && HasWhatItCounts(place, entries);
+}
 
 }  // namespace
 
@@ -79,9 +76,7 @@ std::vector<FreeListPlace> FindFreeLists() {
 }
 
 bool ProveFreeLists(const std::vector<FreeListPlace>& places) {
-  Prover prover;
-  return std::all_of(places.begin(), places.end(),
-                     [&](const FreeListPlace& place) { return prover.Holds(place); });
+  return std::all_of(places.begin(), places.end(), Holds);
 }
 
 }  // namespace pymalloc_exporter

@@ -1,7 +1,6 @@
 #include "exporter/cpython/install.h"
 
 #include <Python.h>
-#include <dlfcn.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +12,7 @@
 #include "exporter/cpython/interpreter_remedies.h"
 #include "exporter/cpython/layout.h"
 #include "exporter/cpython/python_object.h"
+#include "exporter/system/module_data.h"
 #include "exporter/system/safe_read.h"
 
 // Exported by every version and kept for guppy3, but declared in internal headers only.
@@ -59,20 +59,18 @@ bool RecordIsRight(const PyObjectArenaAllocator& current) {
 uintptr_t InterpreterCode() { return reinterpret_cast<uintptr_t>(&PyObject_Malloc); }
 
 bool IsInterpretersOwn(const PyObjectArenaAllocator& allocator) {
-  Dl_info code, source;
-  return dladdr(reinterpret_cast<void*>(InterpreterCode()), &code) != 0 &&
-         dladdr(reinterpret_cast<void*>(allocator.alloc), &source) != 0 &&
-         code.dli_fbase == source.dli_fbase;
+  ModuleData interpreter = FindModule(InterpreterCode());
+  return interpreter.all.Holds(reinterpret_cast<uintptr_t>(allocator.alloc));
 }
 
 // Where the headers say that a pointer to the table of arenas stands; 0 where they don't.
-uintptr_t ArenaTablePlace() {
+uintptr_t ArenaTablePlace(const SafeReader& reader) {
   const PymallocExporterArenaTable& table = Layout().arena_table;
   if (table.offset == 0) return 0;
   auto place = reinterpret_cast<uintptr_t>(PyInterpreterState_Main()) + table.offset;
   uintptr_t outer = 0;
   if (!table.indirect) return place;
-  return SafeReader().Read(place, &outer, sizeof outer) ? outer + table.inner_offset : 0;
+  return reader.Read(place, &outer, sizeof outer) ? outer + table.inner_offset : 0;
 }
 
 // One live block of every size class, for as long as this lives.
@@ -164,8 +162,9 @@ Reason InstallPymalloc() {
     if (!probe.complete()) return Reason::kOutOfMemory;
     Reason hooked = InstallHook();
     if (hooked != Reason::kNone) return hooked;
-    std::vector<uintptr_t> arenas =
-        FindArenas(InterpreterCode(), probe.blocks(), Geometry(), ArenaTablePlace());
+    SafeReader reader;
+    std::vector<uintptr_t> arenas = FindArenas(reader, InterpreterCode(), probe.blocks(),
+                                               Geometry(), ArenaTablePlace(reader));
     if (arenas.empty()) return Reason::kArenasNotFound;
     for (uintptr_t base : arenas) Pymalloc().Adopt(base);
   }

@@ -54,7 +54,7 @@ void HeapReader::NextWay() {
     if (mapped != MAP_FAILED) buffer_ = static_cast<char*>(mapped);
   }
   way_ = static_cast<Way>(static_cast<int>(way_) + 1);
-  if (way_ == Way::kPipe && !pipe_.usable()) way_ = Way::kProcessMemory;
+  if (way_ == Way::kPipe && !pipe_.emplace().usable()) way_ = Way::kProcessMemory;
   if (way_ == Way::kProcessMemory) {
     process_memory_ = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
   }
@@ -71,7 +71,7 @@ bool HeapReader::CopyOnce(uintptr_t address, size_t offset, size_t bytes) {
     case Way::kPipe:
       for (size_t done = 0; done < bytes;) {
         size_t step = std::min<size_t>(bytes - done, kPageBytes);
-        if (!pipe_.Read(address + done, buffer_ + offset + done, step)) return false;
+        if (!pipe_->Read(address + done, buffer_ + offset + done, step)) return false;
         done += step;
       }
       return true;

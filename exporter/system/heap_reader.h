@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "exporter/sample/collector.h"
 #include "exporter/system/address_range.h"
@@ -96,8 +97,8 @@ class HeapReader {
   Way way_ = Way::kFile;
   int file_ = -1;
   int process_memory_ = -1;
-  char* buffer_ = nullptr;  // the window, and a page for Peek() behind it
-  SafeReader pipe_;
+  char* buffer_ = nullptr;          // the window, and a page for Peek() behind it
+  std::optional<SafeReader> pipe_;  // once it is the way
   Residency residency_;
 
   uintptr_t start_ = 0;

@@ -14,20 +14,27 @@ struct Search {
   ModuleData found;
 };
 
+AddressRange SegmentOf(const dl_phdr_info& module, const ElfW(Phdr) & header) {
+  uintptr_t start = module.dlpi_addr + header.p_vaddr;
+  return {start, start + header.p_memsz};
+}
+
 int Visit(dl_phdr_info* info, size_t, void* data) {
   auto* search = static_cast<Search*>(data);
-  ModuleData module;
+  AddressRange all{UINTPTR_MAX, 0};
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const ElfW(Phdr) & header = info->dlpi_phdr[i];
     if (header.p_type != PT_LOAD) continue;
-    uintptr_t start = info->dlpi_addr + header.p_vaddr;
-    AddressRange segment{start, start + header.p_memsz};
-    module.all = {std::min(module.all.start, start),
-                  std::max(module.all.end, segment.end)};
-    if (header.p_flags & PF_W) module.writable.push_back(segment);
+    AddressRange segment = SegmentOf(*info, header);
+    all = {std::min(all.start, segment.start), std::max(all.end, segment.end)};
   }
-  if (!module.all.Holds(search->code)) return 0;
-  search->found = module;
+  if (!all.Holds(search->code)) return 0;
+  search->found.all = all;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr) & header = info->dlpi_phdr[i];
+    if (header.p_type == PT_LOAD && (header.p_flags & PF_W))
+      search->found.writable.push_back(SegmentOf(*info, header));
+  }
   return 1;
 }
 

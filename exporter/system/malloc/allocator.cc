@@ -7,15 +7,15 @@
 #include <cstring>
 #include <utility>
 
+#include "exporter/system/module_data.h"
+
 namespace pymalloc_exporter {
 namespace {
 
-// The symbol, if the module that is loaded at `base` defines the one in force.
-void* SymbolOf(const void* base, const char* name) {
+// The symbol, if the library defines the one in force.
+void* SymbolOf(const AddressRange& library, const char* name) {
   void* symbol = dlsym(RTLD_DEFAULT, name);
-  Dl_info info;
-  if (symbol == nullptr || dladdr(symbol, &info) == 0) return nullptr;
-  return info.dli_fbase == base ? symbol : nullptr;
+  return library.Holds(reinterpret_cast<uintptr_t>(symbol)) ? symbol : nullptr;
 }
 
 void CopyVersion(const char* text, AllocatorFound* found) {
@@ -23,9 +23,9 @@ void CopyVersion(const char* text, AllocatorFound* found) {
 }
 
 // "5.3.0-0-g54eaed1d..." is 5.3.0.
-bool IsJemalloc(const void* base, AllocatorFound* found) {
+bool IsJemalloc(const AddressRange& library, AllocatorFound* found) {
   using Control = int (*)(const char*, void*, size_t*, void*, size_t);
-  auto control = reinterpret_cast<Control>(SymbolOf(base, "mallctl"));
+  auto control = reinterpret_cast<Control>(SymbolOf(library, "mallctl"));
   if (control == nullptr) return false;
   const char* version = nullptr;
   size_t bytes = sizeof version;
@@ -34,10 +34,10 @@ bool IsJemalloc(const void* base, AllocatorFound* found) {
   return true;
 }
 
-bool IsTcmalloc(const void* base, AllocatorFound* found) {
-  if (SymbolOf(base, "MallocExtension_GetNumericProperty") == nullptr) return false;
+bool IsTcmalloc(const AddressRange& library, AllocatorFound* found) {
+  if (SymbolOf(library, "MallocExtension_GetNumericProperty") == nullptr) return false;
   using Version = const char* (*)(int*, int*, const char**);
-  auto version = reinterpret_cast<Version>(SymbolOf(base, "tc_version"));
+  auto version = reinterpret_cast<Version>(SymbolOf(library, "tc_version"));
   int major = 0, minor = 0;
   const char* patch = "";
   if (version != nullptr) {
@@ -48,8 +48,8 @@ bool IsTcmalloc(const void* base, AllocatorFound* found) {
 }
 
 // 209 is 2.0.9, 2216 is 2.2.16.
-bool IsMimalloc(const void* base, AllocatorFound* found) {
-  auto version = reinterpret_cast<int (*)()>(SymbolOf(base, "mi_version"));
+bool IsMimalloc(const AddressRange& library, AllocatorFound* found) {
+  auto version = reinterpret_cast<int (*)()>(SymbolOf(library, "mi_version"));
   if (version == nullptr) return false;
   int number = version();
   bool long_form = number >= 1000;
@@ -59,9 +59,9 @@ bool IsMimalloc(const void* base, AllocatorFound* found) {
   return true;
 }
 
-bool IsGlibc(const void* base, AllocatorFound* found) {
+bool IsGlibc(const AddressRange& library, AllocatorFound* found) {
   auto version =
-      reinterpret_cast<const char* (*)()>(SymbolOf(base, "gnu_get_libc_version"));
+      reinterpret_cast<const char* (*)()>(SymbolOf(library, "gnu_get_libc_version"));
   if (version == nullptr) return false;
   CopyVersion(version(), found);
   return true;
@@ -101,8 +101,10 @@ void* FindMalloc() {
   return search.code;
 }
 
-bool IsMusl(const char* file) {
-  return file != nullptr && strstr(file, "musl") != nullptr;
+bool IsMusl(void* code) {
+  Dl_info info;
+  return dladdr(code, &info) != 0 && info.dli_fname != nullptr &&
+         strstr(info.dli_fname, "musl") != nullptr;
 }
 
 }  // namespace
@@ -110,16 +112,15 @@ bool IsMusl(const char* file) {
 AllocatorFound FindAllocator() {
   AllocatorFound found;
   void* code = FindMalloc();
-  Dl_info info;
-  if (code == nullptr || dladdr(code, &info) == 0) return found;
+  if (code == nullptr) return found;
   found.malloc_code = reinterpret_cast<uintptr_t>(code);
-  const void* base = info.dli_fbase;
-  found.allocator = IsGlibc(base, &found)      ? Allocator::kGlibc
-                    : IsJemalloc(base, &found) ? Allocator::kJemalloc
-                    : IsTcmalloc(base, &found) ? Allocator::kTcmalloc
-                    : IsMimalloc(base, &found) ? Allocator::kMimalloc
-                    : IsMusl(info.dli_fname)   ? Allocator::kMusl
-                                               : Allocator::kUnknown;
+  AddressRange library = FindModule(found.malloc_code).all;
+  found.allocator = IsGlibc(library, &found)      ? Allocator::kGlibc
+                    : IsJemalloc(library, &found) ? Allocator::kJemalloc
+                    : IsTcmalloc(library, &found) ? Allocator::kTcmalloc
+                    : IsMimalloc(library, &found) ? Allocator::kMimalloc
+                    : IsMusl(code)                ? Allocator::kMusl
+                                                  : Allocator::kUnknown;
   return found;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -45,8 +46,8 @@ void ForEachWord(const ModuleData& libc, Function function) {
 
 class ArenaSearch {
  public:
-  ArenaSearch(const ModuleData& libc, uint64_t heap_bytes)
-      : libc_(libc), heap_bytes_(heap_bytes) {}
+  ArenaSearch(const ModuleData& libc, const SafeReader& safe, uint64_t heap_bytes)
+      : libc_(libc), safe_(safe), heap_bytes_(heap_bytes) {}
 
   // How many places hold; the last is in `layout`. Bins hold free chunks, of which one
   // may end with a page as a top does; the chunk behind it says that it is free. Those in
@@ -183,9 +184,9 @@ class ArenaSearch {
   }
 
   const ModuleData& libc_;
+  const SafeReader& safe_;
   const uint64_t heap_bytes_;
   const uintptr_t lowest_ = std::max(LowestAddress(), kPageBytes);
-  SafeReader safe_;
 };
 
 uintptr_t FindHeapMapping() {
@@ -207,9 +208,9 @@ bool Notes(const ModuleData& libc, uintptr_t value) {
 
 // Where the main heap begins: what it has of the system reaches from there to the end of
 // its top. Where brk could not grow meanwhile, where [heap] does. 0 where brk never grew.
-uintptr_t FindMainHeap(const ModuleData& libc, const GlibcLayout& layout) {
+uintptr_t FindMainHeap(const ModuleData& libc, const SafeReader& safe,
+                       const GlibcLayout& layout) {
   uintptr_t top = layout.MainWord(layout.top_offset);
-  SafeReader safe;
   ChunkHeader header{};
   safe.Read(top, &header, sizeof header);
   uintptr_t start = top + header.bytes() - layout.MainWord(layout.system_offset);
@@ -219,68 +220,79 @@ uintptr_t FindMainHeap(const ModuleData& libc, const GlibcLayout& layout) {
   return line != 0 && Notes(libc, line) ? line : 0;
 }
 
-// The C library's words before a block of its own mapping is made, while there is one,
-// and after. Sized beforehand: nothing else is allocated meanwhile.
-struct Trial {
-  explicit Trial(size_t words) : before(words), during(words), after(words) {}
-
-  std::vector<uint64_t> before, during, after;
+// A word of the C library's that changes while there is a block of its own mapping.
+struct Change {
+  uintptr_t at;
+  uint64_t before, during;
 };
 
-size_t CountWords(const ModuleData& libc) {
-  size_t count = 0;
-  ForEachWord(libc, [&](uintptr_t) { ++count; });
-  return count;
+// What a block of its own mapping changes for as long as it is there.
+struct Trial {
+  // Malloc's own: two counts of bytes, two of blocks. Others may change beside them.
+  static constexpr int kMostChanges = 256;
+
+  ChunkHeader header{};  // of the block, which is never touched
+  Change changes[kMostChanges];
+  int count = 0;
+};
+
+size_t MostWords(const ModuleData& libc) {
+  size_t bytes = 0;
+  for (const AddressRange& segment : libc.writable) bytes += segment.end - segment.start;
+  return bytes / sizeof(uint64_t);
 }
 
-void CopyWords(const ModuleData& libc, std::vector<uint64_t>* words) {
-  size_t index = 0;
-  ForEachWord(libc, [&](uintptr_t at) { (*words)[index++] = WordAt(at); });
-}
-
-// The header of the block, which is never touched.
-ChunkHeader TryMappedBlock(const ModuleData& libc, Trial* trial) {
-  CopyWords(libc, &trial->before);
+// Nothing else is allocated between the looks.
+void TryMappedBlock(const ModuleData& libc, Trial* trial) {
+  auto before = std::make_unique_for_overwrite<uint64_t[]>(MostWords(libc));
+  uint64_t* next = before.get();
+  ForEachWord(libc, [&](uintptr_t at) { *next++ = WordAt(at); });
   void* block = malloc(kMappedRequest);
-  if (block == nullptr) return {};
+  if (block == nullptr) return;
   // The compiler must neither drop the pair nor mind what lies before the block.
   auto address = reinterpret_cast<uintptr_t>(block);
   asm volatile("" : "+r"(address) : : "memory");
-  ChunkHeader header{WordAt(address - 16), WordAt(address - 8)};
-  CopyWords(libc, &trial->during);
+  trial->header = {WordAt(address - 16), WordAt(address - 8)};
+  next = before.get();
+  ForEachWord(libc, [&](uintptr_t at) {
+    uint64_t was = *next++, is = WordAt(at);
+    if (is != was && trial->count < Trial::kMostChanges)
+      trial->changes[trial->count++] = {at, was, is};
+  });
   free(block);
-  CopyWords(libc, &trial->after);
-  return header;
+  Change* end = trial->changes + trial->count;
+  end = std::remove_if(trial->changes, end, [](const Change& change) {
+    return WordAt(change.at) != change.before;
+  });
+  trial->count = static_cast<int>(end - trial->changes);
 }
 
 // The block makes one word of the C library's grow by its mapping's size (and the most it
 // ever was), and one int by one; its end makes these alone fall again.
 bool FindMappedBlocks(const ModuleData& libc, uint64_t blocks, GlibcLayout* layout) {
-  Trial trial(CountWords(libc));
-  ChunkHeader header = TryMappedBlock(libc, &trial);
-  if (header.bytes() == 0) return false;
+  Trial trial;
+  TryMappedBlock(libc, &trial);
+  if (trial.header.bytes() == 0) return false;
   // MALLOC_MMAP_MAX_=0: there are none.
-  if (!header.own_mapping()) return true;
+  if (!trial.header.own_mapping()) return true;
   int byte_counts = 0, block_counts = 0;
-  size_t index = 0;
-  ForEachWord(libc, [&](uintptr_t at) {
-    size_t i = index++;
-    if (trial.after[i] != trial.before[i]) return;
-    uint64_t more = trial.during[i] - trial.before[i];
-    uint64_t extra = more - header.bytes();
+  for (int i = 0; i < trial.count; ++i) {
+    const Change& change = trial.changes[i];
+    uint64_t more = change.during - change.before;
+    uint64_t extra = more - trial.header.bytes();
     if (extra == 0 || extra == kChunkHeaderBytes) {
-      layout->mapped_bytes = reinterpret_cast<const volatile uint64_t*>(at);
+      layout->mapped_bytes = reinterpret_cast<const volatile uint64_t*>(change.at);
       layout->mapping_extra_bytes = static_cast<uint32_t>(extra);
       ++byte_counts;
     }
     for (int half = 0; half < 2; ++half) {
       bool counts = more == uint64_t{1} << (32 * half) &&
-                    static_cast<uint32_t>(trial.before[i] >> (32 * half)) == blocks;
+                    static_cast<uint32_t>(change.before >> (32 * half)) == blocks;
       if (!counts) continue;
-      layout->mapped_blocks = reinterpret_cast<const volatile int32_t*>(at) + half;
+      layout->mapped_blocks = reinterpret_cast<const volatile int32_t*>(change.at) + half;
       ++block_counts;
     }
-  });
+  }
   if (block_counts != 1) layout->mapped_blocks = nullptr;
   return byte_counts == 1 && (layout->mapped_bytes_exact() || block_counts == 1);
 }
@@ -315,13 +327,14 @@ bool AskMalloc(MallocOracle* oracle) {
 
 Reason ProveGlibc(uintptr_t malloc_code, GlibcLayout* layout) {
   ModuleData libc = FindModule(malloc_code);
+  SafeReader safe;
   // Another thread may allocate beside.
   for (int i = 0; i < kTries; ++i) {
     MallocOracle oracle;
     if (!AskMalloc(&oracle)) return Reason::kNoOracle;
     GlibcLayout found;
-    if (ArenaSearch(libc, oracle.heap_bytes).Run(&found) != 1) continue;
-    found.main_heap = FindMainHeap(libc, found);
+    if (ArenaSearch(libc, safe, oracle.heap_bytes).Run(&found) != 1) continue;
+    found.main_heap = FindMainHeap(libc, safe, found);
     if (!FindMappedBlocks(libc, oracle.mapped_blocks, &found)) continue;
     found.cached_key = FindCachedKey();
     *layout = found;
