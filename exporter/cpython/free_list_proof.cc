@@ -39,8 +39,8 @@ bool LinksAreAsMany(const SafeReader& reader, const FreeListPlace& place,
   return entry == 0;
 }
 
-bool HasWhatItCounts(const FreeListPlace& place, int64_t entries) {
-  SafeReader reader;
+bool HasWhatItCounts(const SafeReader& reader, const FreeListPlace& place,
+                     int64_t entries) {
   if (place.form == kFreeListLinked) return LinksAreAsMany(reader, place, entries);
   for (int64_t i = 0; i < entries; ++i) {
     uintptr_t word;
@@ -50,14 +50,14 @@ bool HasWhatItCounts(const FreeListPlace& place, int64_t entries) {
   return true;
 }
 
-bool Holds(const FreeListPlace& place) {
+bool Holds(const SafeReader& reader, const FreeListPlace& place) {
   int64_t entries = EntriesOf(place);
   if (entries < 0 || entries > place.capacity) return false;
   PyObject* object = MakeForFreeList(place);
   if (object != nullptr) return TakesWhatIsDropped(place, object);
   bool none_to_make = PyErr_Occurred() == nullptr;
   PyErr_Clear();
-  return none_to_make && HasWhatItCounts(place, entries);
+  return none_to_make && HasWhatItCounts(reader, place, entries);
 }
 
 }  // namespace
@@ -76,7 +76,9 @@ std::vector<FreeListPlace> FindFreeLists() {
 }
 
 bool ProveFreeLists(const std::vector<FreeListPlace>& places) {
-  return std::all_of(places.begin(), places.end(), Holds);
+  SafeReader reader;
+  return std::all_of(places.begin(), places.end(),
+                     [&](const FreeListPlace& place) { return Holds(reader, place); });
 }
 
 }  // namespace pymalloc_exporter

@@ -82,10 +82,12 @@ class ArenaSearch {
     std::vector<Place> tops;
     Place places[SafeReader::kMostAddresses];
     int count = 0;
+    // It stands there, too, and is the one that cannot be read.
+    auto brk = reinterpret_cast<uintptr_t>(sbrk(0));
     ForEachWord(libc_, [&](uintptr_t at) {
       uintptr_t chunk = WordAt(at);
       // The C library's own data are no chunk.
-      if (chunk % kChunkAlignment != 0 || !IsPointer(chunk)) return;
+      if (chunk % kChunkAlignment != 0 || !IsPointer(chunk) || chunk == brk) return;
       if (libc_.all.Holds(chunk)) return;
       places[count++] = {at, chunk};
       if (count == SafeReader::kMostAddresses)
