@@ -53,6 +53,18 @@ def test_adds_its_own_modules_and_nothing_else(listen):
     assert (sorted(added), loaded.stderr) == (sorted(names), "")
 
 
+def test_what_a_start_does_not_need_is_made_when_it_is_asked_for(listen):
+    code = """
+import sys
+native = sys.modules["pymalloc_exporter._native"]
+start = set(vars(native))
+print(hasattr(native, "trim"), hasattr(native, "no_such_thing"), hasattr(native, "__path__"))
+print(set(vars(native)) - start, native.census()["blocks"] > 0)
+"""
+    done = python(code, BOOTSTRAP, **listen)
+    assert seen(done) == ("True False False\n{'_border'} True\n", "", 0)
+
+
 def test_application_sees_the_rest_as_without(listen):
     code = LOOK.replace("print(sorted(sys.modules))", "")
     assert seen(python(code, BOOTSTRAP, **listen)) == seen(python(code))
