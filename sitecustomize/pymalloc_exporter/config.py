@@ -291,16 +291,14 @@ def from_environment(environment: "Mapping[str, str]") -> "tuple[Optional[Settin
 
     An empty value counts as not given, a bad one too: without a good LISTEN it is off.
     """
-    values, complaints = {}, []
-    for name, (_, _, instead) in SETTINGS.items():
-        text = environment.get(PREFIX + name)
-        if not text:
-            continue
-        try:
-            values[name] = parse(name, text, PREFIX + name)
-        except ValueError as error:
-            complaints.append(f"{error}; {instead}")
-    for variable in environment:
-        if variable.startswith(PREFIX) and variable[len(PREFIX) :] not in SETTINGS:
-            complaints.append(_unknown(variable))
-    return complete(values), complaints
+    values, complaints, unknown = {}, [], []
+    for variable in [name for name in environment if name.startswith(PREFIX)]:
+        name, text = variable[len(PREFIX) :], environment[variable]
+        if name not in SETTINGS:
+            unknown.append(_unknown(variable))
+        elif text:
+            try:
+                values[name] = parse(name, text, variable)
+            except ValueError as error:
+                complaints.append(f"{error}; {SETTINGS[name][2]}")
+    return complete(values), complaints + unknown
