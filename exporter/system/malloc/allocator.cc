@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 #include <cstdio>
 #include <cstring>
@@ -86,13 +87,19 @@ int VisitLibrary(dl_phdr_info* object, size_t, void* data) {
   return own;
 }
 
+// Whether it lies in the executable file, as its program headers do.
+bool IsInProgram(void* code) {
+  AddressRange module = FindModule(reinterpret_cast<uintptr_t>(code)).all;
+  return module.Holds(getauxval(AT_PHDR));
+}
+
 // In a program that is not position-independent the symbol may be no more than its entry
 // in the program's own table of jumps; the first library that has one is behind it.
 void* FindMalloc() {
   void* code = dlsym(RTLD_DEFAULT, "malloc");
   Dl_info info;
   ElfW(Sym)* symbol = nullptr;
-  bool jump = code != nullptr &&
+  bool jump = IsInProgram(code) &&
               dladdr1(code, &info, reinterpret_cast<void**>(&symbol), RTLD_DL_SYMENT) &&
               (symbol == nullptr || symbol->st_shndx == SHN_UNDEF);
   if (!jump) return code;
