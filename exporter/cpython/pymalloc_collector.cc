@@ -1,6 +1,7 @@
 #include "exporter/cpython/pymalloc_collector.h"
 
 #include "exporter/system/clock.h"
+#include "exporter/system/moved_pages.h"
 #include "exporter/system/page_map.h"
 
 namespace pymalloc_exporter {
@@ -184,6 +185,8 @@ bool PymallocCollector::ReadPiece(ArenaRegistry::Cell& cell, uintptr_t base,
 Reason PymallocCollector::ReadArenas(Scope scope, bool swap, ArenaReader& reader,
                                      Pace& pace) {
   PageMap pages;
+  MovedPages moved;
+  bool ended = false;
   if (swap && !pages.Open()) return Reason::kSwapped;
   Reason reason = MayRead();
   Nanoseconds rested = Now();
@@ -197,8 +200,10 @@ Reason PymallocCollector::ReadArenas(Scope scope, bool swap, ArenaReader& reader
   registry_.ForEach([&](ArenaRegistry::Cell& cell, uintptr_t entry) {
     if (!InScope(scope, entry)) return true;
     uintptr_t base = ArenaRegistry::Base(entry);
-    if (swap && pages.AnySwapped(base, geometry_->arena_bytes)) {
-      reason = Reason::kSwapped;
+    while (swap && pages.AnySwapped(base, geometry_->arena_bytes)) {
+      if (moved.LookAgain(pace, &ended)) continue;
+      reason = ended ? Reason::kInconsistent : Reason::kSwapped;
+      break;
     }
     bool last = false;
     for (uint32_t piece = 0; !last && reason == Reason::kNone; ++piece) {

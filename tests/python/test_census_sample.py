@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from asking import ask
 from running import Program
 from starting import BOOTSTRAP, PACKAGE, python
@@ -120,17 +121,21 @@ def types_of(answer):
 def test_a_heap_too_large_for_the_budget_is_sampled(free_port):
     program, exact = started(free_port, "0.05", "0.01")
     with program:
-        rows, census = census_of(program)
+        # The two are of one beat only now and then.
+        for _ in range(50):
+            rows, census = census_of(program)
+            [ratio] = [float(rows[name]) for name in rows if "live_error_ratio" in name]
+            live = sum(row["bytes"] for row in census["types"])
+            if abs(ratio / (census["error_bytes"] / live) - 1) < 0.01:
+                break
+        else:
+            pytest.fail(f"{ratio} is not {census['error_bytes']} by {live}")
     assert 0 < census["arenas_read"] < 0.9 * census["arenas"]
     for name, (objects, size) in exact.items():
         row = types_of(census)[name]
         assert 0 < abs(row["bytes"] - size) < 5 * row["error_bytes"], (name, row, size)
         assert row["error_bytes"] < 0.5 * size
         assert abs(row["objects"] / objects - row["bytes"] / size) < 0.05
-    [ratio] = [value for name, value in rows.items() if name.startswith("python_live_error_ratio")]
-    assert float(ratio) > 0
-    live = sum(row["bytes"] for row in census["types"])
-    assert abs(float(ratio) / (census["error_bytes"] / live) - 1) < 0.01
 
 
 def test_a_heap_within_the_budget_is_read_whole(free_port):
