@@ -1,14 +1,17 @@
 // The module pymalloc_exporter._native: the border between Python and the library, and
-// nothing but the border. What an interpreter's start needs is here.
+// nothing but the border. What an interpreter's start needs is here; the rest, in
+// on_demand.cc, is made when it is first asked for.
 
 #include <Python.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
-#include "bindings/border.h"
+#include "bindings/on_demand.h"
 #include "exporter/cpython/at_fork.h"
 #include "exporter/cpython/install.h"
 #include "exporter/cpython/interpreter_remedies.h"
@@ -142,13 +145,20 @@ PyObject* InstallNamed(PyObject*, PyObject* arguments, PyObject* named) {
   const char *host, *app, *detail, *remedies = "off", *origin = kOriginNames[0];
   int port, top = 10;
   double interval, slow_interval, slow_cpu = 0.5;
-  unsigned long long auto_trim_bytes = 0;
-  if (!PyArg_ParseTupleAndKeywords(arguments, named, "sisdds|dsKis:install",
-                                   const_cast<char**>(kNames), &host, &port, &app,
-                                   &interval, &slow_interval, &detail, &slow_cpu,
-                                   &remedies, &auto_trim_bytes, &top, &origin)) {
+  PyObject* auto_trim = nullptr;
+  if (PyTuple_GET_SIZE(arguments) != 0) {
+    PyErr_SetString(PyExc_TypeError, "install() takes keyword arguments only");
     return nullptr;
   }
+  if (!PyArg_ParseTupleAndKeywords(arguments, named, "sisdds|dsO!is:install",
+                                   const_cast<char**>(kNames), &host, &port, &app,
+                                   &interval, &slow_interval, &detail, &slow_cpu,
+                                   &remedies, &PyLong_Type, &auto_trim, &top, &origin)) {
+    return nullptr;
+  }
+  uint64_t auto_trim_bytes =
+      auto_trim == nullptr ? 0 : PyLong_AsUnsignedLongLong(auto_trim);
+  if (PyErr_Occurred()) return nullptr;
   try {
     Install(host, port, app, interval, slow_interval, slow_cpu, detail, remedies,
             auto_trim_bytes, top, origin);
@@ -163,35 +173,58 @@ PyObject* InstallNamed(PyObject*, PyObject* arguments, PyObject* named) {
 
 PyObject* MayInstallNow(PyObject*, PyObject*) { return PyBool_FromLong(MayInstall()); }
 
-constexpr char kBorderName[] = "_border";
+// What on_demand.cc defines.
+constexpr const char* kOnDemand[] = {
+    "trim",          "collect",        "clear_free_lists",
+    "census",        "pinning",        "types_called",
+    "compare",       "compare_census", "compare_free_lists",
+    "compare_malloc"};
+constexpr char kOnDemandName[] = "_on_demand";
 
-// The module's second part, made if it is not there yet; null with an exception set.
-PyObject* Border(PyObject* module) {
-  PyObject* known = PyDict_GetItemString(PyModule_GetDict(module), kBorderName);
-  if (known != nullptr) return known;
-  Object spec(PyObject_GetAttrString(module, "__spec__"));
-  auto* definition = reinterpret_cast<PyModuleDef*>(PyInit__border());
-  if (spec == nullptr || definition == nullptr) return nullptr;
-  Object border(PyModule_FromDefAndSpec(definition, spec.get()));
-  bool made = border != nullptr &&
-              PyObject_SetAttrString(border.get(), "__spec__", spec.get()) == 0 &&
-              PyModule_ExecDef(border.get(), definition) == 0 &&
-              PyObject_SetAttrString(module, kBorderName, border.get()) == 0;
-  return made ? border.get() : nullptr;
+bool IsOnDemand(PyObject* name) {
+  return std::any_of(std::begin(kOnDemand), std::end(kOnDemand), [&](const char* known) {
+    return PyUnicode_CompareWithASCIIString(name, known) == 0;
+  });
 }
 
-PyObject* FromBorder(PyObject* module, PyObject* name) {
-  const char* text = PyUnicode_AsUTF8(name);
-  if (text == nullptr) return nullptr;
-  // The import system asks for some of these.
-  if (text[0] == '_') return PyErr_Format(PyExc_AttributeError, "no attribute %s", text);
-  if (!InMainInterpreter()) {
-    PyErr_SetString(PyExc_RuntimeError,
-                    "arenas cannot be looked at: this is a sub-interpreter");
-    return nullptr;
+// The module's second part, made if it is not there yet; null with an exception set.
+Object OnDemand(PyObject* module) {
+  PyObject* dict = PyModule_GetDict(module);
+  if (PyDict_GetItemString(dict, kOnDemandName) == nullptr) {
+    Object spec(PyObject_GetAttrString(module, "__spec__"));
+    if (spec == nullptr) return nullptr;
+    auto* definition = reinterpret_cast<PyModuleDef*>(PyInit__on_demand());
+    if (definition == nullptr) return nullptr;
+    Object made(PyModule_FromDefAndSpec(definition, spec.get()));
+    if (made == nullptr ||
+        PyObject_SetAttrString(made.get(), "__spec__", spec.get()) != 0 ||
+        PyModule_ExecDef(made.get(), definition) != 0 ||
+        PyDict_SetItemString(dict, kOnDemandName, made.get()) != 0) {
+      return nullptr;
+    }
   }
-  PyObject* border = Border(module);
-  return border == nullptr ? nullptr : PyObject_GetAttr(border, name);
+  PyObject* part = PyDict_GetItemString(dict, kOnDemandName);
+  Py_XINCREF(part);
+  return Object(part);
+}
+
+PyObject* Refuse(PyObject*, PyObject*, PyObject*) {
+  PyErr_SetString(PyExc_RuntimeError,
+                  "arenas cannot be looked at: this is a sub-interpreter");
+  return nullptr;
+}
+PyMethodDef refuse = {"refuse",
+                      reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(Refuse)),
+                      METH_VARARGS | METH_KEYWORDS, nullptr};
+
+PyObject* GetAttribute(PyObject* module, PyObject* name) {
+  if (!PyUnicode_Check(name) || !IsOnDemand(name)) {
+    return PyErr_Format(PyExc_AttributeError,
+                        "module 'pymalloc_exporter._native' has no attribute %R", name);
+  }
+  if (!InMainInterpreter()) return PyCFunction_New(&refuse, nullptr);
+  Object part = OnDemand(module);
+  return part == nullptr ? nullptr : PyObject_GetAttr(part.get(), name);
 }
 
 PyMethodDef methods[] = {
@@ -203,7 +236,7 @@ PyMethodDef methods[] = {
      "Intervals are in seconds, slow_cpu in percent of a core. Does nothing where it "
      "runs already and in\n"
      "sub-interpreters. Raises RuntimeError if it cannot."},
-    {"__getattr__", FromBorder, METH_O, "What is made when it is first asked for."},
+    {"__getattr__", GetAttribute, METH_O, "What is made when it is first asked for."},
     {nullptr, nullptr, 0, nullptr}};
 
 int Fill(PyObject* module) {

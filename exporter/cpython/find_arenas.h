@@ -22,6 +22,7 @@ namespace pymalloc_exporter {
 using LiveBlocks = std::array<uintptr_t, kSizeClasses>;
 
 // The bases of all arenas in the table; empty if there is not exactly one such table.
+// `reader`: for what a wrong word may lead to.
 // `code`: an address in the interpreter's code. `blocks`: a live block of each size
 // class. `place`: where a pointer to the table is thought to stand, or 0.
 std::vector<uintptr_t> FindArenas(const SafeReader& reader, uintptr_t code,

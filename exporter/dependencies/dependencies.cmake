@@ -96,7 +96,11 @@ add_library(prometheus_text STATIC EXCLUDE_FROM_ALL
   ${prometheus_cpp_SOURCE_DIR}/core/src/text_serializer.cc)
 target_link_libraries(prometheus_text PUBLIC prometheus_model)
 
-find_library(static_zlib libz.a)
+# Where there is a static one beside the library that was found, that is built in: it is one
+# library less to load at each start.
+list(GET ZLIB_LIBRARIES 0 zlib_library)
+get_filename_component(zlib_folder ${zlib_library} DIRECTORY)
+find_library(static_zlib libz.a PATHS ${zlib_folder} NO_DEFAULT_PATH)
 if(static_zlib)
   include(CheckCSourceCompiles)
   set(CMAKE_REQUIRED_FLAGS -fPIC)

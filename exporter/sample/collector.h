@@ -54,6 +54,9 @@ class Pace {
   // The same until a time (CLOCK_MONOTONIC), for whoever waits for something.
   virtual bool RestUntil(Nanoseconds) noexcept { return Rest(); }
 
+  // The most that a walk waits in all for what passes by itself.
+  virtual Nanoseconds patience() const noexcept { return 200 * kMillisecond; }
+
   // CPU time of the calling thread that this slow beat may still take: who would need
   // more and can do with less reads a sample.
   virtual double CpuSecondsLeft() const noexcept {
@@ -69,6 +72,8 @@ class NoRest final : public Pace {
     Sleep(std::max<Nanoseconds>(until - Now(), 0));
     return true;
   }
+  // Others wait for the GIL.
+  Nanoseconds patience() const noexcept override { return 20 * kMillisecond; }
 };
 
 class SlowCollector {

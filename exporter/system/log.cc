@@ -30,26 +30,35 @@ bool SameFile(const struct stat& file, dev_t device, ino_t inode) {
   return inode != 0 && file.st_dev == device && file.st_ino == inode;
 }
 
-// An application that closed it gets its number for the next file that it opens.
-bool IsStandardError(int fd) {
+// Of the application's descriptor 2: one that closed it gets its number for the next file
+// that it opens.
+bool IsStandardError(int fd, bool appends) {
   struct stat file, output;
-  if (fstat(fd, &file) != 0) return false;
-  if (SameFile(file, known_device, known_inode)) return true;
-  if (fcntl(fd, F_GETFL) & O_APPEND) return true;
+  if (known_inode == 0 || fstat(fd, &file) != 0) return false;
+  if (appends || SameFile(file, known_device, known_inode)) return true;
   return stat("/proc/self/fd/1", &output) == 0 &&
          SameFile(file, output.st_dev, output.st_ino);
 }
 
+bool Appends(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_APPEND) != 0;
+}
+
 // A copy of the application's descriptor 2 in this thread's table: pidfd_getfd
 // (Linux 5.6), which serves sockets too, else by its name in /proc.
-int BorrowStandardError() {
+int BorrowStandardError(bool* appends) {
   bool allowed = Survives(UnusualCall::kPidfdOpen) && Survives(UnusualCall::kPidfdGetfd);
   int process = allowed ? static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)) : -1;
   if (process >= 0) {
     int fd = static_cast<int>(syscall(SYS_pidfd_getfd, process, STDERR_FILENO, 0));
     close(process);
-    if (fd >= 0) return fd;
+    if (fd >= 0) {
+      *appends = Appends(fd);
+      return fd;
+    }
   }
+  *appends = false;  // not known
   return open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
@@ -84,9 +93,10 @@ void LogLine(const char* format, ...) {
   size_t length = strlen(line);
   line[length++] = '\n';
   bool own_table = own_table_thread == gettid();
-  int fd = own_table ? BorrowStandardError() : STDERR_FILENO;
+  bool appends = !own_table && Appends(STDERR_FILENO);
+  int fd = own_table ? BorrowStandardError(&appends) : STDERR_FILENO;
   if (fd < 0) return;
-  if (IsStandardError(fd)) WriteIfReady(fd, line, length);
+  if (IsStandardError(fd, appends)) WriteIfReady(fd, line, length);
   if (own_table) close(fd);
 }
 

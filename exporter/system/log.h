@@ -2,8 +2,9 @@
 //
 // Thread safety: any thread. No GIL, no malloc, no exception. A line that cannot be
 // written at once (closed, full) is dropped: the application is never made to wait. So is
-// one where descriptor 2 may be anything by now: neither what it was when the exporter
-// came, nor open for append, nor the same as standard output.
+// one where descriptor 2 may be anything by now: there was none when the exporter came,
+// or it is neither what it was then, nor open for append, nor the same as standard
+// output.
 
 #pragma once
 

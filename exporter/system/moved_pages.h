@@ -1,6 +1,7 @@
 // A page that the kernel moves (compaction) looks swapped out in the page map, for some
-// microseconds or until the mover has a core again. Whoever minds looks again, a bounded
-// number of times in a walk: for 0.2 seconds at most.
+// microseconds or until the mover has a core again. A walk that may rest looks again, for
+// as long as its pace has patience; what is read at every beat does not, and lets its
+// last figures stand.
 
 #pragma once
 
@@ -16,8 +17,8 @@ class MovedPages {
   // Whether to look again at what seems to be swapped out; rests first. Sets `ended` when
   // the walk has to end.
   bool LookAgain(Pace& pace, bool* ended) {
-    if (looks_left_ == 0 || *ended) return false;
-    --looks_left_;
+    if (*ended || waited_ >= pace.patience()) return false;
+    waited_ += pause_;
     *ended = !pace.RestUntil(Now() + pause_);
     pause_ = std::min(2 * pause_, kLongestPause);
     return !*ended;
@@ -28,7 +29,7 @@ class MovedPages {
 
   // The kernel moves a page in less, mostly.
   Nanoseconds pause_ = 100 * kMicrosecond;
-  int looks_left_ = 100;
+  Nanoseconds waited_ = 0;
 };
 
 }  // namespace pymalloc_exporter

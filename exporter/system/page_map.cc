@@ -6,11 +6,6 @@
 #include <algorithm>
 
 namespace pymalloc_exporter {
-namespace {
-
-constexpr uint64_t kFileOrShared = uint64_t{1} << 61;
-
-}  // namespace
 
 PageMap::~PageMap() {
   if (fd_ >= 0) close(fd_);
@@ -44,7 +39,7 @@ void PageMap::FindWritten(uintptr_t address, int count, bool* written) const {
   bool known = Read(address, count, entries);
   for (int i = 0; i < count; ++i) {
     bool there = (entries[i] & kEntryIsPresent) != 0 || IsSwapped(entries[i]);
-    written[i] = !known || (there && (entries[i] & kFileOrShared) == 0);
+    written[i] = !known || (there && (entries[i] & kEntryIsOfFile) == 0);
   }
 }
 

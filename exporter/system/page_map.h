@@ -15,6 +15,7 @@ inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr int kPagesOfWindow = 512;
 
 inline constexpr uint64_t kEntryIsGuard = uint64_t{1} << 58;
+inline constexpr uint64_t kEntryIsOfFile = uint64_t{1} << 61;
 inline constexpr uint64_t kEntryIsSwapped = uint64_t{1} << 62;
 inline constexpr uint64_t kEntryIsPresent = uint64_t{1} << 63;
 

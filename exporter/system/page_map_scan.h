@@ -26,7 +26,8 @@ inline constexpr uint64_t kScanZero = 1 << 5;
 inline constexpr uint64_t kScanHuge = 1 << 6;
 
 // Calls visit(start, end, categories) for each range within [start, end) that is of one
-// of `categories`. False where the kernel refuses: it knows no such call, say.
+// of `categories`. False where the kernel refuses, or did not get to the end: it knows no
+// such call, say.
 template <typename Visit>
 bool ScanPageMap(int page_map, uintptr_t start, uintptr_t end, uint64_t categories,
                  Visit visit) {
@@ -47,7 +48,7 @@ bool ScanPageMap(int page_map, uintptr_t start, uintptr_t end, uint64_t categori
     if (found < 0) return false;
     for (int i = 0; i < found; ++i)
       visit(regions[i].start, regions[i].end, regions[i].categories);
-    if (request.walk_end <= request.start) break;
+    if (request.walk_end <= request.start) return false;
     request.start = request.walk_end;
   }
   return true;

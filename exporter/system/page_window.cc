@@ -11,12 +11,11 @@ namespace pymalloc_exporter {
 namespace {
 
 constexpr uint64_t kMapExclusive = uint64_t{1} << 56;
-constexpr uint64_t kMapFile = uint64_t{1} << 61;
 
 uint8_t StateOf(uint64_t entry) {
   if (IsSwapped(entry)) return kPageSwapped;
   if (!(entry & kEntryIsPresent)) return 0;
-  if (entry & kMapFile) return kPageOfFile;
+  if (entry & kEntryIsOfFile) return kPageOfFile;
   return entry & kMapExclusive ? kPageAnonymous | kPageExclusive : kPageAnonymous;
 }
 

@@ -293,7 +293,7 @@ def from_environment(environment: "Mapping[str, str]") -> "tuple[Optional[Settin
     """
     values, complaints, unknown = {}, [], []
     for variable in [name for name in environment if name.startswith(PREFIX)]:
-        name, text = variable[len(PREFIX) :], environment[variable]
+        name, text = variable[len(PREFIX) :], environment.get(variable)
         if name not in SETTINGS:
             unknown.append(_unknown(variable))
         elif text:

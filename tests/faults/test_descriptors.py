@@ -96,13 +96,14 @@ def test_numbers_and_limits_are_as_without(fleet: Callable[..., Fleet]) -> None:
 
 
 # What it opens gets the number of the standard error that it does not have.
+PIDFD_GETFD = 438
 DATA = """
 import os, sys, time
 try:
     os.close(2)
 except OSError:
     pass
-data = open(sys.argv[1], "wb", buffering=0)
+data = open(sys.argv[1], sys.argv[3], buffering=0)
 print("number", data.fileno(), flush=True)
 data.write(b"first ")
 while os.path.exists(sys.argv[2]): time.sleep(0.1)
@@ -117,16 +118,30 @@ def squat(port: int) -> socket.socket:
     return taken
 
 
-@pytest.mark.parametrize("around", [("sh", "-c", 'exec "$@" 2>&-', "sh"), ()])
+CLOSED = ("/bin/sh", "-c", 'exec "$@" 2>&-', "sh")
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("around, mode", [(CLOSED, "ab"), ((), "wb")])
 def test_no_line_is_written_into_another_file(
-    fleet: Callable[..., Fleet], tmp_path: Path, around: tuple[str, ...]
+    fleet: Callable[..., Fleet],
+    compiled: Callable[[str], Path],
+    tmp_path: Path,
+    around: tuple[str, ...],
+    mode: str,
+    refused: bool,
 ) -> None:
-    """Two that cannot serve: one whose descriptor 2 is a file of its own, and one to tell when."""
+    """Two that cannot serve: one whose descriptor 2 is a file of its own, and one to tell when.
+
+    Refused: the system call by which another table's descriptor is had.
+    """
+    if refused:
+        around = (str(compiled("filtered")), "refuse", str(PIDFD_GETFD), "--", *around)
     data, flag = tmp_path / "data", tmp_path / "flag"
     flag.touch()
     group, other = fleet(), fleet()
     with squat(group.port), squat(other.port):
-        process = group.start(DATA, str(data), str(flag), around=around)
+        process = group.start(DATA, str(data), str(flag), mode, around=around)
         wait_until(lambda: "number 2" in group.log(), "the file", explain=group.log)
         other.start(SLEEPER)
         wait_until(other.lines, "a line", explain=other.log)

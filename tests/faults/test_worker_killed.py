@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from fleet import Fleet
 from processes import children, wait_until
 from scale import count
@@ -38,7 +39,10 @@ def test_slots_of_the_others_stay_intact_after_a_kill_amid_a_write(
     helper, chance = compiled("kill_amid_write"), random.Random(1)
 
     def kill(pid: int) -> bool:
-        return subprocess.run([helper, str(pid), str(chance.random())]).returncode == 0
+        code = subprocess.run([helper, str(pid), str(chance.random())]).returncode
+        if code == 3:
+            pytest.skip("no leave to trace a process, or no debug registers")
+        return code == 0
 
     missed = kill_many(fleet(interval=0.01), kill, chance)
     # One whose region is replaced at that moment writes elsewhere.

@@ -51,7 +51,7 @@ class Maker(Program):
         now = time.time()
         end = time.monotonic() + 15
         while time.monotonic() < end:
-            self.do("work")  # who does nothing is not looked at again
+            self.do("work")  # the heap of who does nothing is not looked at again
             status, answer = ask(self.port, f"/api/v1/workers/{worker}/{what}")
             if status == 200 and answer["timestamp_seconds"] > now + 0.1:
                 return answer

@@ -12,7 +12,7 @@ import pytest
 from running import Program
 from starting import BOOTSTRAP, environment
 
-# Old enough to be sampled, and at work: a process that does nothing is not looked at again.
+# Old enough to be sampled, and at work: who does nothing has a heap that nobody reads.
 SETTLED = """
 import os, signal, sys, threading, time
 import resource

@@ -62,7 +62,7 @@ print(hasattr(native, "trim"), hasattr(native, "no_such_thing"), hasattr(native,
 print(set(vars(native)) - start, native.census()["blocks"] > 0)
 """
     done = python(code, BOOTSTRAP, **listen)
-    assert seen(done) == ("True False False\n{'_border'} True\n", "", 0)
+    assert seen(done) == ("True False False\n{'_on_demand'} True\n", "", 0)
 
 
 def test_application_sees_the_rest_as_without(listen):
@@ -126,6 +126,28 @@ def test_sub_interpreters_are_left_alone(good, listen):
     assert (done.stdout, done.returncode) == ("sub sub main\n", 0)
     # The one line is the main interpreter's.
     assert len(lines_of_ours(done)) == (0 if good else 1)
+
+
+def test_looks_for_a_name_find_nothing_in_a_sub_interpreter(listen):
+    """Pickle looks for the module of what has none, in all of sys.modules."""
+    look = """
+import os, pickle, sys
+def lost(): pass
+lost.__module__ = None
+native = sys.modules["pymalloc_exporter._native"]
+found = [hasattr(native, name) for name in ("lost", "census", "__path__")]
+found.append(len(pickle.dumps(lost)) > 0)
+try:
+    native.census()
+except RuntimeError as error:
+    found.append(str(error))
+os.write(1, repr(found).encode() + bytes([10]))
+"""
+    code = SUB_INTERPRETER.replace("\"import os; os.write(1, b'sub ')\"", repr(look))
+    done = python(code, BOOTSTRAP, **listen)
+    why = "arenas cannot be looked at: this is a sub-interpreter"
+    lines = [[False, True, False, True, why]] * 2
+    assert done.stdout.splitlines() == [*map(repr, lines), "main"], done.stderr
 
 
 # The user's own sitecustomize.

@@ -31,6 +31,7 @@ class MallocCollectorTest : public testing::Test {
     if (collector_->allocator().allocator != Allocator::kGlibc)
       GTEST_SKIP() << "not glibc's malloc";
     ASSERT_EQ(collector_->state(), Reason::kNone);
+    mallopt(M_MMAP_THRESHOLD, kArenaBytes / 2);
     // Else there is nothing to look for.
     block_.reset(static_cast<char*>(malloc(kArenaBytes)));
     memset(block_.get(), 1, kArenaBytes);
@@ -67,6 +68,7 @@ TEST_F(MallocCollectorTest, LooksIntoNoArenaOfPymallocs) {
 }
 
 TEST_F(MallocCollectorTest, FindsBlocksWhereAnArenaWas) {
+  ASSERT_TRUE(reinterpret_cast<const uint64_t*>(block_.get())[-1] & kOwnMapping);
   auto start = reinterpret_cast<uintptr_t>(block_.get()) - kChunkHeaderBytes;
   pymalloc_.arena = {start, start + kArenaBytes};
   EXPECT_EQ(MappedBlocks(), mallinfo2().hblks);

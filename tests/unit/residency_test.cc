@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include "exporter/system/page_map.h"
 #include "exporter/system/page_window.h"
@@ -130,6 +131,37 @@ TEST(PageWindows, AsksMincoreWhereThePageMapIsForbidden) {
   ASSERT_TRUE(windows.Read(memory.address(), 8, states));
   EXPECT_EQ(states[0], 0);
   EXPECT_EQ(states[1], kPageAnonymous);
+}
+
+std::vector<PageState> StatesOf(const Memory& memory, int count) {
+  std::vector<PageState> states(static_cast<size_t>(count));
+  Residency().Read(memory.address(), count, states.data());
+  return states;
+}
+
+TEST(Residency, TellsEachPageOfAWindow) {
+  Memory memory(kWindowBytes);
+  for (int i = 0; i < kPagesOfWindow; i += 2)
+    memory.Touch(static_cast<uint64_t>(i) * kPageBytes, kPageBytes);
+  std::vector<PageState> states = StatesOf(memory, kPagesOfWindow);
+  for (int i = 0; i < kPagesOfWindow; ++i) {
+    PageState expected = i % 2 == 0 ? PageState::kResident : PageState::kAbsent;
+    ASSERT_EQ(states[static_cast<size_t>(i)], expected) << i;
+  }
+}
+
+TEST(Residency, KnowsGuardsAndWhatIsNotMapped) {
+  constexpr int kInstallGuard = 102;  // MADV_GUARD_INSTALL, Linux 6.13
+  Memory memory(8 * kPageBytes);
+  memory.Touch(0, 8 * kPageBytes);
+  bool guarded = madvise(memory.start(), kPageBytes, kInstallGuard) == 0;
+  munmap(memory.start() + 4 * kPageBytes, 2 * kPageBytes);
+  std::vector<PageState> states = StatesOf(memory, 8);
+  EXPECT_EQ(states[0], guarded ? PageState::kAbsent : PageState::kResident);
+  EXPECT_EQ(states[1], PageState::kResident);
+  EXPECT_EQ(states[4], PageState::kAbsent);
+  EXPECT_EQ(states[5], PageState::kAbsent);
+  EXPECT_EQ(states[6], PageState::kResident);
 }
 
 class NoPace final : public Pace {

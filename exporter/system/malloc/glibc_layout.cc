@@ -233,7 +233,7 @@ struct Trial {
   // Malloc's own: two counts of bytes, two of blocks. Others may change beside them.
   static constexpr int kMostChanges = 256;
 
-  ChunkHeader header{};  // of the block, which is never touched
+  ChunkHeader header{};  // of the block, which is never touched; zeros: it failed
   Change changes[kMostChanges];
   int count = 0;
 };
@@ -246,8 +246,8 @@ size_t MostWords(const ModuleData& libc) {
 
 // Nothing else is allocated between the looks.
 void TryMappedBlock(const ModuleData& libc, Trial* trial) {
-  auto before = std::make_unique_for_overwrite<uint64_t[]>(MostWords(libc));
-  uint64_t* next = before.get();
+  std::vector<uint64_t> before(MostWords(libc));
+  uint64_t* next = before.data();
   ForEachWord(libc, [&](uintptr_t at) { *next++ = WordAt(at); });
   void* block = malloc(kMappedRequest);
   if (block == nullptr) return;
@@ -255,13 +255,16 @@ void TryMappedBlock(const ModuleData& libc, Trial* trial) {
   auto address = reinterpret_cast<uintptr_t>(block);
   asm volatile("" : "+r"(address) : : "memory");
   trial->header = {WordAt(address - 16), WordAt(address - 8)};
-  next = before.get();
+  next = before.data();
+  bool all_noted = true;
   ForEachWord(libc, [&](uintptr_t at) {
     uint64_t was = *next++, is = WordAt(at);
-    if (is != was && trial->count < Trial::kMostChanges)
-      trial->changes[trial->count++] = {at, was, is};
+    if (is == was) return;
+    all_noted = all_noted && trial->count < Trial::kMostChanges;
+    if (all_noted) trial->changes[trial->count++] = {at, was, is};
   });
   free(block);
+  if (!all_noted) trial->header = {};
   Change* end = trial->changes + trial->count;
   end = std::remove_if(trial->changes, end, [](const Change& change) {
     return WordAt(change.at) != change.before;

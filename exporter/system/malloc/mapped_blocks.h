@@ -5,7 +5,7 @@
 // resident page of every anonymous mapping is looked at, the few bytes where a block's
 // header can stand. A header there names its size and its distance from the mapping's
 // start, which have to fit in whole pages; number and sum have to be what malloc counts.
-// Pymalloc's arenas hold none and are passed over, but for a second try.
+// Pymalloc's arenas hold none and are passed over at the first try.
 //
 // Source: malloc/malloc.c, sysmalloc_mmap(), _int_memalign(). In 2.43 the mapping has 16
 // bytes more than that, and bit 0 of the first word is a flag.

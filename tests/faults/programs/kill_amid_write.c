@@ -2,7 +2,7 @@
 // of its slot, right after the word at SHARE (0 to 1) of the sample was written, then
 // kills the process (SIGKILL). Exit code 0: the slot's sequence was odd then; 1: it was
 // not, or no write came within 2 seconds, and the process was killed all the same; 2: it
-// is not there, or has no slot.
+// is not there, or has no slot; 3: this machine lets nobody do so.
 //
 // The stop is a debug register's, set by ptrace(2), on every thread but the main one.
 // Layouts: Header and Slot in exporter/region/region.cc, Identity in
@@ -10,6 +10,7 @@
 
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
@@ -69,15 +70,19 @@ static int Poke(pid_t thread, int number, uint64_t value) {
 // From now on the thread stops when it has written that word of any of the slots.
 static int Watch(pid_t thread, uint64_t word) {
   int status;
-  if (ptrace(PTRACE_SEIZE, thread, 0, 0) != 0) return 0;
+  if (ptrace(PTRACE_SEIZE, thread, 0, 0) != 0) {
+    if (errno == EPERM) exit(3);
+    return 0;
+  }
   if (ptrace(PTRACE_INTERRUPT, thread, 0, 0) != 0) return 0;
   if (waitpid(thread, &status, __WALL) != thread || !WIFSTOPPED(status)) return 0;
   uint64_t control = 0;
   for (int i = 0; i < slot_count; ++i) {
-    if (!Poke(thread, i, slots[i] + 8 * (word + 1))) return 0;
+    if (!Poke(thread, i, slots[i] + 8 * (word + 1))) exit(3);
     control |= (1u << 2 * i) | (9u << (16 + 4 * i));  // enabled, for writes of 8 bytes
   }
-  return Poke(thread, 7, control) && ptrace(PTRACE_CONT, thread, 0, 0) == 0;
+  if (!Poke(thread, 7, control)) exit(3);
+  return ptrace(PTRACE_CONT, thread, 0, 0) == 0;
 }
 
 static int WatchAll(uint64_t word) {

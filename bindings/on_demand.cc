@@ -1,6 +1,7 @@
-// The part of pymalloc_exporter._native that shows what is read, and applies remedies.
+// The part of pymalloc_exporter._native that is made when it is first asked for
+// something: shows what is read, and applies remedies.
 
-#include "bindings/border.h"
+#include "bindings/on_demand.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -299,7 +300,7 @@ py::dict CompareTheCensus() {
 }  // namespace
 }  // namespace pymalloc_exporter
 
-PYBIND11_MODULE(_border, module, py::multiple_interpreters::per_interpreter_gil()) {
+PYBIND11_MODULE(_on_demand, module, py::multiple_interpreters::per_interpreter_gil()) {
   using namespace pymalloc_exporter;
   module.def("trim", &Trim, "See pymalloc_exporter.trim().");
   module.def(

@@ -16,4 +16,4 @@ MallocCollector& CHeap();
 }  // namespace pymalloc_exporter
 
 // The definition of the second part.
-extern "C" PyObject* PyInit__border();
+extern "C" PyObject* PyInit__on_demand();
