@@ -281,7 +281,9 @@ ReplyStatus Sampler::Answer(const Question& question, Nanoseconds deadline,
   ReplyStatus status =
       answerer->Answer({question.argument, deadline, sample_}, *this, text);
   if (remedy) NoteRemedy();
-  return stop_ ? ReplyStatus::kInterrupted : status;
+  // What was done is said, though a fork waits.
+  bool applied = remedy && status == ReplyStatus::kDone;
+  return stop_ && !applied ? ReplyStatus::kInterrupted : status;
 }
 
 void Sampler::Reply(const Question& question, Nanoseconds deadline, ReplyStatus status,

@@ -155,7 +155,7 @@ Reason CompareWithOracle() {
 Reason InstallPymalloc() {
   if (Layout().free_threaded) return Reason::kFreeThreaded;
   if (!UsesPymalloc()) return Reason::kAllocatorMalloc;
-  if (!pymalloc_exporter_tells_heaps()) return Reason::kOracleMismatch;
+  pymalloc_exporter_prove_flags();
   {
     // Made before the hook stands, so that an arena it needs is in the table only.
     BlockOfEachClass probe;

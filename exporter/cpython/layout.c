@@ -94,11 +94,13 @@ const struct PymallocExporterLayout pymalloc_exporter_layout = {
 };
 
 #if PY_VERSION_HEX >= 0x030c0000
-int pymalloc_exporter_tells_heaps(void) {
+static int flags_are_known;
+
+void pymalloc_exporter_prove_flags(void) {
   /* _PyInterpreterConfig_LEGACY_INIT, which the main interpreter always has. */
-  return PyInterpreterState_Main()->feature_flags ==
-         (Py_RTFLAGS_USE_MAIN_OBMALLOC | Py_RTFLAGS_FORK | Py_RTFLAGS_EXEC |
-          Py_RTFLAGS_THREADS | Py_RTFLAGS_DAEMON_THREADS);
+  flags_are_known = PyInterpreterState_Main()->feature_flags ==
+                    (Py_RTFLAGS_USE_MAIN_OBMALLOC | Py_RTFLAGS_FORK | Py_RTFLAGS_EXEC |
+                     Py_RTFLAGS_THREADS | Py_RTFLAGS_DAEMON_THREADS);
 }
 
 int pymalloc_exporter_on_main_heap(void) {
@@ -106,11 +108,12 @@ int pymalloc_exporter_on_main_heap(void) {
   if (thread == NULL) return 1;
   PyInterpreterState* interpreter = PyThreadState_GetInterpreter(thread);
   return interpreter == PyInterpreterState_Main() ||
-         (interpreter->feature_flags & Py_RTFLAGS_USE_MAIN_OBMALLOC) != 0;
+         (flags_are_known &&
+          (interpreter->feature_flags & Py_RTFLAGS_USE_MAIN_OBMALLOC) != 0);
 }
 #else
 /* To 3.11 all interpreters share one heap. */
-int pymalloc_exporter_tells_heaps(void) { return 1; }
+void pymalloc_exporter_prove_flags(void) {}
 
 int pymalloc_exporter_on_main_heap(void) { return 1; }
 #endif

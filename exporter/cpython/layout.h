@@ -57,13 +57,14 @@ struct PymallocExporterLayout {
 
 extern const struct PymallocExporterLayout pymalloc_exporter_layout;
 
-/* Whether the flags of an interpreter stand where the headers say: the main one's are
- * known. */
-int pymalloc_exporter_tells_heaps(void);
+/* Looks whether the flags of an interpreter stand where the headers say (in a debug build
+ * they may not): the main one's are known. Under the GIL. */
+void pymalloc_exporter_prove_flags(void);
 
 /* Whether an arena that the calling thread asks for now belongs to the main interpreter's
- * heap, of which the oracle speaks. Any thread, with or without the GIL.
- * REQUIRES: pymalloc_exporter_tells_heaps(). */
+ * heap, of which the oracle speaks. Any thread, with or without the GIL. Where the flags
+ * are not proven, sub-interpreters are thought to have heaps of their own: what is
+ * compared with the oracle lacks their arenas then, and nothing else does. */
 int pymalloc_exporter_on_main_heap(void);
 
 /* The interpreter's own record of its arena allocator (a PyObjectArenaAllocator), which
