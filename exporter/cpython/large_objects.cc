@@ -9,7 +9,6 @@
 namespace pymalloc_exporter {
 namespace {
 
-constexpr uint64_t kMostSmallBytes = kSizeClasses * kSizeClassStepBytes;
 // Of addresses that turn out to be no types, so many are read in so many chunks.
 constexpr int kReads = 16;
 constexpr int kChunksPerReads = 64;
@@ -54,7 +53,8 @@ void LargeObjects::Begin() noexcept {
 }
 
 Finding LargeObjects::Look(const UsedChunk& chunk) {
-  bool has_room = chunk.bytes > kMostSmallBytes && chunk.words.size() == kFirstWords;
+  bool has_room =
+      chunk.bytes > OwnedBuffer::kMostInPool && chunk.words.size() == kFirstWords;
   if (chunk.cached || !has_room) return {BlockKind::kNothing, nullptr, 0};
   if (looked_at_++ % kChunksPerReads == 0) types_.AllowReads(kReads);
   ObjectTyper typer(facts_, types_, no_floats_);

@@ -200,10 +200,9 @@ Reason PymallocCollector::ReadArenas(Scope scope, bool swap, ArenaReader& reader
   registry_.ForEach([&](ArenaRegistry::Cell& cell, uintptr_t entry) {
     if (!InScope(scope, entry)) return true;
     uintptr_t base = ArenaRegistry::Base(entry);
-    while (swap && pages.AnySwapped(base, geometry_->arena_bytes)) {
-      if (moved.LookAgain(pace, &ended)) continue;
+    auto looks_swapped = [&] { return pages.AnySwapped(base, geometry_->arena_bytes); };
+    if (swap && moved.StaysSwapped(pace, &ended, looks_swapped)) {
       reason = ended ? Reason::kInconsistent : Reason::kSwapped;
-      break;
     }
     bool last = false;
     for (uint32_t piece = 0; !last && reason == Reason::kNone; ++piece) {

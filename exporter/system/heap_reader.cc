@@ -121,12 +121,10 @@ bool HeapReader::InHugePages(uintptr_t address) const {
 }
 
 void HeapReader::Look(uintptr_t address, int pages, PageState* states) {
-  auto any_swapped = [&] {
-    return std::find(states, states + pages, PageState::kSwapped) != states + pages;
-  };
-  do {
+  moved_.StaysSwapped(pace_, &stopped_, [&] {
     residency_.Read(address, pages, states);
-  } while (any_swapped() && moved_.LookAgain(pace_, &stopped_));
+    return std::find(states, states + pages, PageState::kSwapped) != states + pages;
+  });
 }
 
 PageState HeapReader::Load(uintptr_t address, uintptr_t end) {

@@ -14,9 +14,17 @@ namespace pymalloc_exporter {
 
 class MovedPages {
  public:
-  // Whether to look again at what seems to be swapped out; rests first. Sets `ended` when
-  // the walk has to end.
-  bool LookAgain(Pace& pace, bool* ended) {
+  // Whether what looks_swapped() sees stays so. Sets `ended` when the walk has to end.
+  template <typename LooksSwapped>
+  bool StaysSwapped(Pace& pace, bool* ended, LooksSwapped looks_swapped) {
+    while (looks_swapped()) {
+      if (!MayLookAgain(pace, ended)) return true;
+    }
+    return false;
+  }
+
+ private:
+  bool MayLookAgain(Pace& pace, bool* ended) {
     if (*ended || waited_ >= pace.patience()) return false;
     waited_ += pause_;
     *ended = !pace.RestUntil(Now() + pause_);
@@ -24,7 +32,6 @@ class MovedPages {
     return !*ended;
   }
 
- private:
   static constexpr Nanoseconds kLongestPause = 2 * kMillisecond;
 
   // The kernel moves a page in less, mostly.

@@ -82,14 +82,15 @@ class ResidencyCollector::Pass {
 
   void AddWindow(uintptr_t start, uintptr_t end, MemoryOwner owner) {
     int count = static_cast<int>((end - start) / kPageBytes);
-    auto any_swapped = [&] {
-      return std::any_of(states_, states_ + count,
-                         [](uint8_t state) { return (state & kPageSwapped) != 0; });
-    };
-    do {
-      // Gone since the line was read: nothing of it is resident.
-      if (!windows_.Read(start, count, states_)) return;
-    } while (any_swapped() && moved_.LookAgain(pace_, &ended_));
+    bool there = true;
+    moved_.StaysSwapped(pace_, &ended_, [&] {
+      there = windows_.Read(start, count, states_);
+      return there && std::any_of(states_, states_ + count, [](uint8_t state) {
+               return (state & kPageSwapped) != 0;
+             });
+    });
+    // Gone since the line was read: nothing of it is resident.
+    if (!there) return;
     if (std::all_of(states_, states_ + count, [](uint8_t state) { return state == 0; })) {
       return;
     }

@@ -9,20 +9,12 @@
 #include <memory>
 
 #include "exporter/system/malloc/chunk.h"
+#include "tests/unit/one_arena.h"
 
 namespace pymalloc_exporter {
 namespace {
 
 constexpr size_t kArenaBytes = 1 << 20;
-
-class OneArena final : public ArenaFinder {
- public:
-  AddressRange FindArena(uintptr_t address, uintptr_t limit) const noexcept override {
-    bool found = address < arena.end && arena.start < limit;
-    return found ? arena : AddressRange{0, 0};
-  }
-  AddressRange arena{0, 0};
-};
 
 class MallocCollectorTest : public testing::Test {
  protected:

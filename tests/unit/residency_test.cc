@@ -15,6 +15,7 @@
 #include "exporter/system/page_map.h"
 #include "exporter/system/page_window.h"
 #include "exporter/system/residency_collector.h"
+#include "tests/unit/one_arena.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -169,16 +170,6 @@ class NoPace final : public Pace {
   bool Rest() noexcept override { return ++rests != end_at; }
   int rests = 0;
   int end_at = -1;
-};
-
-// Arenas at a place of the test's choosing.
-class OneArena final : public ArenaFinder {
- public:
-  AddressRange FindArena(uintptr_t address, uintptr_t limit) const noexcept override {
-    bool there = arena.end > address && arena.start < limit;
-    return there ? arena : AddressRange{0, 0};
-  }
-  AddressRange arena{0, 0};
 };
 
 // Runs as the sampler does: on a stack that is noted as the exporter's own.
