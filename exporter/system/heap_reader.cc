@@ -16,7 +16,6 @@
 namespace pymalloc_exporter {
 namespace {
 
-constexpr size_t kBufferBytes = HeapReader::kWindowBytes + kPageBytes;
 constexpr int kRestAfterPages = 64;
 // Of looking up a page's state, in terms of copying it.
 constexpr int kLooksPerCopy = 8;

@@ -60,6 +60,12 @@ class HeapReader {
   bool Holds(uintptr_t address, size_t bytes) const;
   const void* At(uintptr_t address) const { return buffer_ + (address - start_); }
 
+  // Where its copies lie.
+  AddressRange buffer() const {
+    auto start = reinterpret_cast<uintptr_t>(buffer_);
+    return {start, start + kBufferBytes};
+  }
+
   // Forgets the window.
   void Invalidate() { pages_ = 0; }
 
@@ -84,6 +90,9 @@ class HeapReader {
   void Worked(int pages);
 
  private:
+  // The window, and a page for Peek() behind it.
+  static constexpr size_t kBufferBytes = kWindowBytes + kPageBytes;
+
   enum class Way { kFile, kPipe, kProcessMemory, kNone };
 
   void Look(uintptr_t address, int pages, PageState* states);
@@ -97,7 +106,7 @@ class HeapReader {
   Way way_ = Way::kFile;
   int file_ = -1;
   int process_memory_ = -1;
-  char* buffer_ = nullptr;          // the window, and a page for Peek() behind it
+  char* buffer_ = nullptr;
   std::optional<SafeReader> pipe_;  // once it is the way
   Residency residency_;
 

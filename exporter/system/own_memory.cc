@@ -34,4 +34,14 @@ AddressRange OwnMemory(int index) {
   return {entries[index].start, end};
 }
 
+AddressRange FindOwnMemory(uintptr_t address) {
+  AddressRange gap{0, UINTPTR_MAX};
+  for (int i = 0; i < OwnMemoryCount(); ++i) {
+    AddressRange range = OwnMemory(i);
+    if (range.Holds(address)) return range;
+    if (range.start > address) gap.end = std::min(gap.end, range.start);
+  }
+  return gap;
+}
+
 }  // namespace pymalloc_exporter

@@ -22,4 +22,7 @@ void NoteOwnMemory(const void* address, size_t bytes);
 int OwnMemoryCount();
 AddressRange OwnMemory(int index);
 
+// The range that holds `address`; else {0, start of the next one or UINTPTR_MAX}.
+AddressRange FindOwnMemory(uintptr_t address);
+
 }  // namespace pymalloc_exporter

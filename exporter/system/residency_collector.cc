@@ -23,17 +23,6 @@ AddressRange FindIn(std::span<const AddressRange> ranges, uintptr_t address) {
   return {0, next->start};
 }
 
-// The same for the exporter's own, which are few and in no order.
-AddressRange FindOwn(uintptr_t address) {
-  AddressRange gap{0, UINTPTR_MAX};
-  for (int i = 0; i < OwnMemoryCount(); ++i) {
-    AddressRange range = OwnMemory(i);
-    if (range.start <= address && address < range.end) return range;
-    if (range.start > address) gap.end = std::min(gap.end, range.start);
-  }
-  return gap;
-}
-
 bool CanHoldAnonymous(const Mapping& mapping) {
   bool plain =
       mapping.readable && !mapping.shared && mapping.name != Mapping::Name::kKernel &&
@@ -116,7 +105,7 @@ class ResidencyCollector::Pass {
     AddressRange stack = FindIn(collector_.stacks_.ranges(), at);
     *stop = std::min(*stop, stack.end);
     if (stack.start != 0) return MemoryOwner::kStacks;
-    AddressRange own = FindOwn(at);
+    AddressRange own = FindOwnMemory(at);
     *stop = std::min(*stop, own.end);
     return own.start != 0 ? MemoryOwner::kExporter : otherwise;
   }

@@ -308,7 +308,8 @@ def test_walks_leave_what_is_shared_with_the_parent(heaps, free_port):
         def look():
             assert _native.census()["types"]["bytes"][0] >= 210_000
             both = _native.compare_malloc()
-            assert both["reason"] == "none" and both["ours"]["in_use"]["chunks"] > 100_000
+            assert both["reason"] == "none", both
+            assert both["ours"]["in_use"]["chunks"] > 100_000, both
 
         def memory():
             return rollup("Pss"), rollup("Private_Clean", "Private_Dirty")

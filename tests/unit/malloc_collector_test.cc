@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "exporter/system/malloc/chunk.h"
+#include "exporter/system/own_memory.h"
 #include "tests/unit/one_arena.h"
 
 namespace pymalloc_exporter {
@@ -45,18 +46,31 @@ class MallocCollectorTest : public testing::Test {
   std::unique_ptr<char, Free> block_;
 };
 
-TEST_F(MallocCollectorTest, LooksIntoNoArenaOfPymallocs) {
+// What would be taken for a block of malloc's.
+void* MapForgedBlock() {
   void* memory = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(memory, MAP_FAILED);
-  // What would be taken for a block of malloc's.
+  if (memory == MAP_FAILED) return nullptr;
   auto* header = static_cast<uint64_t*>(memory);
   header[0] = 0;
   header[1] = kArenaBytes / 2 | kOwnMapping;
+  return memory;
+}
+
+TEST_F(MallocCollectorTest, LooksIntoNoArenaOfPymallocs) {
+  void* memory = MapForgedBlock();
+  ASSERT_NE(memory, nullptr);
   auto start = reinterpret_cast<uintptr_t>(memory);
   pymalloc_.arena = {start, start + kArenaBytes};
   EXPECT_EQ(MappedBlocks(), mallinfo2().hblks);
   munmap(memory, kArenaBytes);
+}
+
+TEST_F(MallocCollectorTest, LooksIntoNoMemoryOfItsOwn) {
+  void* memory = MapForgedBlock();  // stays: what is noted is never forgotten
+  ASSERT_NE(memory, nullptr);
+  NoteOwnMemory(memory, kArenaBytes);
+  EXPECT_EQ(MappedBlocks(), mallinfo2().hblks);
 }
 
 TEST_F(MallocCollectorTest, FindsBlocksWhereAnArenaWas) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "exporter/system/own_memory.h"
+
 namespace pymalloc_exporter {
 namespace {
 
@@ -161,6 +163,10 @@ void MappedBlocks::ScanMapping(const Mapping& mapping) {
     }
     uintptr_t begin = passed_;
     uintptr_t limit = std::min(mapping.end, begin + kPagesOfWindow * kPageBytes);
+    if (uintptr_t own_end = EndOfOwnMemoryAt(begin, &limit)) {
+      passed_ = own_end;
+      continue;
+    }
     if (uintptr_t arena_end = EndOfPymallocsArenaAt(begin, &limit)) {
       passed_ = arena_end;
       continue;
@@ -184,6 +190,17 @@ void MappedBlocks::ScanMapping(const Mapping& mapping) {
 }
 
 // 0 if `address` lies in none: then the next one begins at `limit`, if not behind it.
+uintptr_t MappedBlocks::EndOfOwnMemoryAt(uintptr_t address, uintptr_t* limit) const {
+  AddressRange buffer = reader_.buffer();
+  if (buffer.Holds(address)) return buffer.end;
+  AddressRange own = FindOwnMemory(address);
+  if (own.start != 0) return own.end;
+  *limit = std::min(*limit, own.end);
+  if (buffer.start > address) *limit = std::min(*limit, buffer.start);
+  return 0;
+}
+
+// The same.
 uintptr_t MappedBlocks::EndOfPymallocsArenaAt(uintptr_t address, uintptr_t* limit) const {
   if (pymalloc_ == nullptr || everywhere_) return 0;
   AddressRange arena = pymalloc_->FindArena(address, *limit);

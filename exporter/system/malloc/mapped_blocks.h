@@ -5,7 +5,8 @@
 // resident page of every anonymous mapping is looked at, the few bytes where a block's
 // header can stand. A header there names its size and its distance from the mapping's
 // start, which have to fit in whole pages; number and sum have to be what malloc counts.
-// Pymalloc's arenas hold none and are passed over at the first try.
+// Pymalloc's arenas hold none and are passed over at the first try; the exporter's own
+// memory, where copies of headers may lie, at each.
 //
 // Source: malloc/malloc.c, sysmalloc_mmap(), _int_memalign(). In 2.43 the mapping has 16
 // bytes more than that, and bit 0 of the first word is a flag.
@@ -68,6 +69,7 @@ class MappedBlocks {
   Reason FindOnce();
   bool ScanAll();
   void ScanMapping(const Mapping& mapping);
+  uintptr_t EndOfOwnMemoryAt(uintptr_t address, uintptr_t* limit) const;
   uintptr_t EndOfPymallocsArenaAt(uintptr_t address, uintptr_t* limit) const;
   void LookAt(const uintptr_t* pages, int count, const Mapping& mapping);
   bool TakeBlock(uintptr_t header, const ChunkHeader& words, const Mapping& mapping);
