@@ -23,7 +23,8 @@ Exporter& Exporter::Instance() {
   return exporter;
 }
 
-bool Exporter::Start(const Settings& settings, const Crew& crew, char* error) {
+bool Exporter::Start(const Settings& settings, const Crew& crew, Holder holder,
+                     char* error) {
   Lock lock(lifecycle_);
   if (started_) return true;
   KnowStandardError();
@@ -32,6 +33,7 @@ bool Exporter::Start(const Settings& settings, const Crew& crew, char* error) {
     snprintf(error, 200, "no thread could be started: off");
     return false;
   }
+  holder_ = holder;
   started_ = true;
   pthread_atfork([] { Instance().BeforeFork(); }, [] { Instance().AfterForkInParent(); },
                  [] { Instance().AfterForkInChild(); });
@@ -44,15 +46,10 @@ void Exporter::Resume() {
   LogLine("no thread could be started after a fork: off until the next one");
 }
 
-void Exporter::Hold() {
-  Lock lock(lifecycle_);
-  ++holds_;
-  thread_.Stop();
-}
-
 void Exporter::Release() {
   Lock lock(lifecycle_);
-  if (--holds_ == 0) Resume();
+  // A child has the parent's calls, but begins without its holds.
+  if (holds_ > 0 && --holds_ == 0) Resume();
 }
 
 void Exporter::BeforeFork() {
@@ -62,12 +59,12 @@ void Exporter::BeforeFork() {
 
 void Exporter::AfterForkInParent() {
   sampler_.NoteFork();
+  if (holder_ != nullptr && holder_()) ++holds_;
   if (holds_ == 0) Resume();
   pthread_mutex_unlock(&lifecycle_);
 }
 
 void Exporter::AfterForkInChild() {
-  // The hooks that hold run in the parent; the child begins without.
   holds_ = 0;
   thread_.Forget();
   sampler_.BecomeChild();

@@ -20,6 +20,14 @@ namespace {
 // A process that lived shorter is not worth a look.
 constexpr Nanoseconds kFirstBeat = kSecond;
 
+// How long the thread stays out of the way of an application that just began or forked.
+// One that runs makes each first write to a page dearer (the kernel copies the page, and
+// interrupts all processors that run threads of this process); one that takes its place
+// and leaves again wakes the leader for nothing, and forks come in bursts. The second is
+// the end of it where there is always another fork, and well below kSuspectGrace.
+constexpr Nanoseconds kSettleTime = 20 * kMillisecond;
+constexpr Nanoseconds kLongestAbsence = 100 * kMillisecond;
+
 // Without a wake descriptor, how often the stop flag is looked at.
 constexpr Nanoseconds kBlindWait = 100 * kMillisecond;
 
@@ -85,13 +93,12 @@ void Sampler::Configure(const Settings& settings, const Crew& crew) {
   sample_.time_namespace = TimeNamespace();
   Nanoseconds now = Now();
   next_beat_ = next_slow_beat_ = now + kFirstBeat;
+  left_at_ = now;
   MembershipName name{geteuid(), {}};
   snprintf(name.address, sizeof name.address, "%s:%u", settings.listen.host,
            settings.listen.port);
   membership_.Configure(name, sample_.identity.nonce, now);
 }
-
-void Sampler::NoteFork() { membership_.NoteFork(Now()); }
 
 void Sampler::BecomeChild() {
   Nanoseconds now = Now();
@@ -109,11 +116,17 @@ void Sampler::BecomeChild() {
   activity_ = slow_activity_ = {};
   ended_cpu_seconds_ = 0;
   reported_ = 0;
-  reported_port_ = false;
+  reported_port_ = served_ = false;
   next_beat_ = next_slow_beat_ = now + kFirstBeat;
+  left_at_ = now;
+  forked_at_ = 0;
   server_.Forget();
   desk_.Forget();
   membership_.BecomeChild(identity.nonce, now);
+}
+
+Nanoseconds Sampler::SettleTime() const {
+  return served_ ? 0 : std::min(kSettleTime, left_at_ + kLongestAbsence - Now());
 }
 
 void Sampler::Run() {
@@ -125,6 +138,8 @@ void Sampler::Run() {
   LogFromOwnTable();
   walked_cpu_seconds_ = 0;
   wake_ = OpenWakeDescriptor();
+  if (forked_at_ != 0) membership_.NoteFork(forked_at_);
+  forked_at_ = 0;
   membership_.Open(Now());
   while (!stop_) {
     Turn(std::min(NextDue(), next_slow_beat_));
@@ -132,6 +147,8 @@ void Sampler::Run() {
     if (!stop_ && now >= next_slow_beat_) SlowBeat(now);
     AnswerQuestions();
   }
+  served_ = server_.serving();
+  if (membership_.reason() == Reason::kNone) left_at_ = Now();
   StopServer();
   membership_.Close();
   if (wake_ >= 0) close(wake_);

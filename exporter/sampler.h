@@ -52,8 +52,10 @@ class Sampler final : private Pace {
   StopFlag& stop() { return stop_; }
   // Run() ended for good: this thread cannot keep its descriptors apart.
   bool off() const { return off_; }
+  // How long Run() had better not begin yet. 0 where this process is missed meanwhile.
+  Nanoseconds SettleTime() const;
 
-  void NoteFork();
+  void NoteFork() { forked_at_ = Now(); }
   void BecomeChild();
   void SetGoodbye(bool goodbye) { membership_.SetGoodbye(goodbye); }
 
@@ -99,13 +101,17 @@ class Sampler final : private Pace {
   void Publish(Nanoseconds now);
   void ReportMembership(Nanoseconds now);
 
+  // What the application's threads write at each fork lies side by side: the first write
+  // to a page then copies it.
+  StopFlag stop_{false};
+  Nanoseconds forked_at_ = 0;  // since the thread last ran; 0: not
+
   Settings settings_{};
   Collector* collectors_[kMostCollectors] = {};
   int collector_count_ = 0;
   SlowCollector* slow_collectors_[kMostCollectors] = {};
   int slow_collector_count_ = 0;
   Answerer* answerers_[static_cast<size_t>(QuestionKind::kCount)] = {};
-  StopFlag stop_{false};
   std::atomic<bool> off_{false};
 
   Membership membership_;
@@ -126,6 +132,8 @@ class Sampler final : private Pace {
   Reason trouble_ = Reason::kNone;
   uint32_t reported_ = 0;  // a bit a reason: each is one line in a process' life
   bool reported_port_ = false;
+  bool served_ = false;      // when Run() returned
+  Nanoseconds left_at_ = 0;  // when Run() last returned from taking part
   Activity activity_;
   Activity slow_activity_;
   AutoTrim auto_trim_;

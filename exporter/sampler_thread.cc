@@ -1,6 +1,7 @@
 #include "exporter/sampler_thread.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -55,14 +56,30 @@ void WaitUntilVanished(pid_t thread) {
   }
 }
 
+// Until `word` is no longer `value`, it is woken, or the time is over.
+template <typename Word>
+void FutexWait(const std::atomic<Word>& word, Word value, Nanoseconds time) {
+  static_assert(sizeof word == sizeof(uint32_t) &&
+                std::atomic<Word>::is_always_lock_free);
+  if (time <= 0) return;
+  timespec timeout = ToTimespec(time);
+  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, static_cast<uint32_t>(value), &timeout);
+}
+
+template <typename Word>
+void FutexWake(const std::atomic<Word>& word) {
+  syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1);
+}
+
 }  // namespace
 
 void* SamplerThread::Main(void* self) {
   auto& thread = *static_cast<SamplerThread*>(self);
   thread.id_ = static_cast<pid_t>(syscall(SYS_gettid));
+  FutexWait(thread.phase_, Phase::kRunning, thread.sampler_.SettleTime());
   Phase stopping;
   do {
-    thread.sampler_.Run();
+    if (!thread.sampler_.stop()) thread.sampler_.Run();
     stopping = Phase::kStopping;
   } while (!thread.sampler_.off() &&
            !thread.phase_.compare_exchange_strong(stopping, Phase::kLeft));
@@ -114,6 +131,7 @@ void SamplerThread::Stop() {
   if (!exists_) return;
   phase_ = Phase::kStopping;
   sampler_.stop() = true;
+  FutexWake(phase_);
   // One that has no id yet looks at the flag before it sleeps.
   if (id_ != 0 && !sampler_.off()) WakeThread(id_);
   Join();

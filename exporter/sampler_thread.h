@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <cstdint>
 
 #include "exporter/sampler.h"
 
@@ -27,7 +28,7 @@ class SamplerThread {
   void Forget();
 
  private:
-  enum class Phase { kRunning, kStopping, kLeft };
+  enum class Phase : uint32_t { kRunning, kStopping, kLeft };
 
   static void* Main(void* self);
   bool Create();
