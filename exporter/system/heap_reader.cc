@@ -45,13 +45,21 @@ bool HeapReader::Open() {
   return way_ != Way::kNone;
 }
 
+bool HeapReader::OpenInPlace() {
+  way_ = Way::kInPlace;
+  return MapBuffer();
+}
+
+bool HeapReader::MapBuffer() {
+  void* mapped = mmap(nullptr, kBufferBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped != MAP_FAILED) buffer_ = static_cast<char*>(mapped);
+  return buffer_ != nullptr;
+}
+
 // The file cannot be used (or no longer): the same buffer, filled in another way.
 void HeapReader::NextWay() {
-  if (buffer_ == nullptr) {
-    void* mapped = mmap(nullptr, kBufferBytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped != MAP_FAILED) buffer_ = static_cast<char*>(mapped);
-  }
+  if (buffer_ == nullptr) MapBuffer();
   way_ = static_cast<Way>(static_cast<int>(way_) + 1);
   if (way_ == Way::kPipe && !pipe_.emplace().usable()) way_ = Way::kProcessMemory;
   if (way_ == Way::kProcessMemory) {
@@ -64,6 +72,9 @@ void HeapReader::NextWay() {
 bool HeapReader::CopyOnce(uintptr_t address, size_t offset, size_t bytes) {
   auto* from = reinterpret_cast<void*>(address);
   switch (way_) {
+    case Way::kInPlace:
+      memcpy(buffer_ + offset, from, bytes);
+      return true;
     case Way::kFile:
       return pwrite(file_, from, bytes, static_cast<off_t>(offset)) ==
              static_cast<ssize_t>(bytes);
@@ -135,12 +146,14 @@ PageState HeapReader::Load(uintptr_t address, uintptr_t end) {
   int count = static_cast<int>(std::min<uintptr_t>(pages, kWindowPages));
   Look(start_, count, states_);
   if (states_[0] != PageState::kResident) return states_[0];
+  bool in_place = way_ == Way::kInPlace;
+  window_ = in_place ? reinterpret_cast<const char*>(start_) : buffer_;
   for (int i = 0; i < count;) {
     int run = i;
     while (run < count && states_[run] == PageState::kResident) ++run;
     size_t offset = static_cast<size_t>(i) * kPageBytes;
     size_t bytes = static_cast<size_t>(run - i) * kPageBytes;
-    if (run > i && !Copy(start_ + offset, offset, bytes)) {
+    if (run > i && !in_place && !Copy(start_ + offset, offset, bytes)) {
       if (i == 0) return PageState::kAbsent;
       std::fill(states_ + i, states_ + run, PageState::kAbsent);
     }

@@ -46,6 +46,10 @@ class HeapReader {
   // False where nothing can be copied.
   bool Open();
 
+  // The same, without copying: memory is read where it is.
+  // REQUIRES: the calling thread is the only one of its process while this is in use.
+  bool OpenInPlace();
+
   // Finds reserved huge pages, which are no part of RSS: Measure() leaves them out.
   void FindHugePages();
 
@@ -58,7 +62,7 @@ class HeapReader {
 
   // Whether the window has these bytes, and where.
   bool Holds(uintptr_t address, size_t bytes) const;
-  const void* At(uintptr_t address) const { return buffer_ + (address - start_); }
+  const void* At(uintptr_t address) const { return window_ + (address - start_); }
 
   // Where its copies lie.
   AddressRange buffer() const {
@@ -93,12 +97,13 @@ class HeapReader {
   // The window, and a page for Peek() behind it.
   static constexpr size_t kBufferBytes = kWindowBytes + kPageBytes;
 
-  enum class Way { kFile, kPipe, kProcessMemory, kNone };
+  enum class Way { kInPlace, kFile, kPipe, kProcessMemory, kNone };
 
   void Look(uintptr_t address, int pages, PageState* states);
   bool InHugePages(uintptr_t address) const;
   bool Copy(uintptr_t address, size_t offset, size_t bytes);
   bool CopyOnce(uintptr_t address, size_t offset, size_t bytes);
+  bool MapBuffer();
   void NextWay();
 
   Pace& pace_;
@@ -107,6 +112,7 @@ class HeapReader {
   int file_ = -1;
   int process_memory_ = -1;
   char* buffer_ = nullptr;
+  const char* window_ = nullptr;    // where what start_ is the address of can be read
   std::optional<SafeReader> pipe_;  // once it is the way
   Residency residency_;
 

@@ -10,6 +10,7 @@
 #include "exporter/system/malloc/arenas.h"
 #include "exporter/system/malloc/heap_walk.h"
 #include "exporter/system/malloc/mapped_blocks.h"
+#include "exporter/system/process_status.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -118,15 +119,17 @@ Reason MallocCollector::Prove() {
   }
 }
 
-// Nothing allocates between the two readings, unless another thread does.
+// Nothing allocates between the two readings, unless another thread does; where there is
+// none, nothing has to be copied.
 Reason MallocCollector::CompareWithOracle() {
   NoRest pace;
+  Reading reading = IsOnlyThread() ? Reading::kInPlace : Reading::kCopies;
   for (int i = 0; i < 3; ++i) {
     MallocOracle oracle;
     if (!AskMalloc(&oracle)) return Reason::kNoOracle;
     if (oracle.heap_bytes + oracle.mapped_bytes > kMostAtInstall) return Reason::kNone;
     MallocSample sample;
-    Reason reason = Walk({}, &sample, pace);
+    Reason reason = Walk({}, &sample, pace, reading);
     // Room for it may be lacking for the moment; the walks to come prove themselves.
     if (reason == Reason::kSwapped || reason == Reason::kOutOfMemory)
       return Reason::kNone;
@@ -165,11 +168,14 @@ Reason MallocCollector::WalkFor(ChunkVisitor& visitor, Pace& pace) const noexcep
 }
 
 Reason MallocCollector::Walk(std::span<ChunkVisitor* const> visitors,
-                             MallocSample* sample, Pace& pace) const noexcept {
+                             MallocSample* sample, Pace& pace,
+                             Reading reading) const noexcept {
   WalkMemory memory;
   if (!memory.usable()) return Reason::kOutOfMemory;
   WalkState& state = memory.Make(layout_, pace, visitors, pymalloc_);
-  if (!state.reader.Open()) return Reason::kUnreadable;
+  bool opened =
+      reading == Reading::kInPlace ? state.reader.OpenInPlace() : state.reader.Open();
+  if (!opened) return Reason::kUnreadable;
   if (layout_.huge_pages) state.reader.FindHugePages();
   for (ChunkVisitor* visitor : visitors) visitor->Begin();
   Reason reason = state.arenas.Walk();

@@ -48,10 +48,12 @@ class MallocCollector final : public SlowCollector {
   Reason state() const { return state_; }
 
  private:
+  enum class Reading { kCopies, kInPlace };  // see HeapReader
+
   Reason Prove();
   Reason CompareWithOracle();
-  Reason Walk(std::span<ChunkVisitor* const> visitors, MallocSample* sample,
-              Pace& pace) const noexcept;
+  Reason Walk(std::span<ChunkVisitor* const> visitors, MallocSample* sample, Pace& pace,
+              Reading reading = Reading::kCopies) const noexcept;
 
   const ArenaFinder* const pymalloc_;
   AllocatorFound found_;
