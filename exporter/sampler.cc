@@ -238,6 +238,7 @@ ServerStart Sampler::StartServer(char* error) {
 }
 
 void Sampler::StopServer() {
+  if (!server_.serving()) return;
   desk_.Interrupt();
   server_.Stop();
   desk_.Close();

@@ -45,19 +45,20 @@ void Leader::Begin(int listener, const Region& region, int descriptor, uint64_t 
 void Leader::End() {
   if (listener_ >= 0) close(listener_);
   listener_ = -1;
-  for (Connection& connection : connections_) {
+  for (Connection& connection : Used()) {
     if (connection.stage != Stage::kFree) close(connection.fd);
     connection = {};
   }
+  used_connections_ = 0;
 }
 
 bool Leader::Forward(const Question& question) const {
   uint64_t nonce = region_.Owner(question.worker);
-  auto member = std::find_if(
-      std::begin(connections_), std::end(connections_), [&](const Connection& c) {
-        return c.stage == Stage::kMember && c.slot == question.worker && c.nonce == nonce;
-      });
-  if (nonce == 0 || member == std::end(connections_)) return false;
+  std::span<const Connection> used = Used();
+  auto member = std::find_if(used.begin(), used.end(), [&](const Connection& c) {
+    return c.stage == Stage::kMember && c.slot == question.worker && c.nonce == nonce;
+  });
+  if (nonce == 0 || member == used.end()) return false;
   Message message = MakeMessage(MessageKind::kQuestion);
   message.nonce = nonce;
   message.slot = question.worker;
@@ -68,14 +69,15 @@ bool Leader::Forward(const Question& question) const {
 }
 
 bool Leader::HasMembers() const {
-  return std::any_of(std::begin(connections_), std::end(connections_),
+  std::span<const Connection> used = Used();
+  return std::any_of(used.begin(), used.end(),
                      [](const Connection& c) { return c.stage == Stage::kMember; });
 }
 
 int Leader::Watch(pollfd* fds, Nanoseconds now) const {
   int count = 0;
   if (now >= accept_again_) fds[count++] = {listener_, POLLIN, 0};
-  for (const Connection& connection : connections_) {
+  for (const Connection& connection : Used()) {
     if (connection.stage != Stage::kFree)
       fds[count++] = {connection.fd, POLLIN | POLLRDHUP, 0};
   }
@@ -94,14 +96,15 @@ void Leader::Handle(const pollfd* fds, int count, Nanoseconds now) {
 }
 
 Leader::Connection* Leader::FreeConnection() {
-  for (Connection& connection : connections_) {
+  for (Connection& connection : Used()) {
     if (connection.stage == Stage::kFree) return &connection;
   }
-  return nullptr;
+  return used_connections_ == kMaxConnections ? nullptr
+                                              : &connections_[used_connections_++];
 }
 
 Leader::Connection* Leader::ConnectionOf(int fd) {
-  for (Connection& connection : connections_) {
+  for (Connection& connection : Used()) {
     if (connection.stage != Stage::kFree && connection.fd == fd) return &connection;
   }
   return nullptr;
@@ -189,6 +192,10 @@ void Leader::Drop(Connection& connection, Nanoseconds now) {
   if (connection.stage != Stage::kMember) Refuse(now);
   close(connection.fd);
   connection = {};
+  while (used_connections_ > 0 &&
+         connections_[used_connections_ - 1].stage == Stage::kFree) {
+    --used_connections_;
+  }
 }
 
 void Leader::Refuse(Nanoseconds now) {
@@ -202,7 +209,7 @@ void Leader::Refuse(Nanoseconds now) {
 }
 
 void Leader::DropLate(Nanoseconds now) {
-  for (Connection& connection : connections_) {
+  for (Connection& connection : Used()) {
     bool waiting =
         connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;
     if (waiting && now >= connection.deadline) Drop(connection, now);
@@ -210,10 +217,10 @@ void Leader::DropLate(Nanoseconds now) {
 }
 
 bool Leader::Connected(int slot, uint64_t nonce) const {
-  return std::any_of(
-      std::begin(connections_), std::end(connections_), [&](const Connection& c) {
-        return c.stage == Stage::kMember && c.slot == slot && c.nonce == nonce;
-      });
+  std::span<const Connection> used = Used();
+  return std::any_of(used.begin(), used.end(), [&](const Connection& c) {
+    return c.stage == Stage::kMember && c.slot == slot && c.nonce == nonce;
+  });
 }
 
 void Leader::Ended(int slot, uint64_t nonce) {
@@ -226,7 +233,7 @@ void Leader::Ended(int slot, uint64_t nonce) {
 void Leader::Audit(Nanoseconds now) {
   deadline_ = now + kQuietAudit;
   uint64_t without_slot = 0;
-  for (const Connection& connection : connections_) {
+  for (const Connection& connection : Used()) {
     if (connection.stage == Stage::kMember && connection.without_slot) ++without_slot;
     bool waiting =
         connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;
@@ -238,7 +245,7 @@ void Leader::Audit(Nanoseconds now) {
     Suspect& suspect = suspects_[slot];
     uint64_t nonce = region_.Owner(slot);
     if (nonce == 0 || nonce == own_nonce_ || Connected(slot, nonce)) {
-      suspect = {};
+      if (suspect.nonce != 0) suspect = {};
       continue;
     }
     if (suspect.nonce != nonce) suspect = {nonce, now};

@@ -10,6 +10,8 @@
 
 #include <poll.h>
 
+#include <span>
+
 #include "exporter/region/question_desk.h"
 #include "exporter/region/region.h"
 #include "exporter/region/rendezvous.h"
@@ -57,6 +59,13 @@ class Leader {
     Nanoseconds since = 0;
   };
 
+  std::span<Connection> Used() {
+    return {connections_, static_cast<size_t>(used_connections_)};
+  }
+  std::span<const Connection> Used() const {
+    return {connections_, static_cast<size_t>(used_connections_)};
+  }
+
   void Accept(Nanoseconds now);
   Connection* FreeConnection();
   Connection* ConnectionOf(int fd);
@@ -76,6 +85,7 @@ class Leader {
   Region region_;
   uint64_t own_nonce_ = 0;
   Connection connections_[kMaxConnections];
+  int used_connections_ = 0;  // all behind these are free
   Suspect suspects_[kSlots];
   Nanoseconds deadline_ = 0;
   Nanoseconds accept_again_ = 0;

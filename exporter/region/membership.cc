@@ -52,7 +52,7 @@ void Membership::Open(Nanoseconds now) {
 
 void Membership::Close() {
   alone_before_ = state_ == State::kLeading && !leader_.HasMembers();
-  leader_.End();
+  if (state_ == State::kLeading) leader_.End();
   DropQuestions();
   Hang();
   HoldDescriptor(-1);
