@@ -11,8 +11,8 @@ from array import array
 from bisect import bisect_right
 from pathlib import Path
 
-from tests.bench.common import Figure, Row, bare_environment, percentile
-from tests.bench.passes import SLOW, Pass, Program, Watched
+from tests.bench.common import Figure, Row, percentile
+from tests.bench.passes import SLOW, Pass, Watched
 
 CALLS = ("mmap", "munmap", "malloc")
 MOST = 200
@@ -86,17 +86,20 @@ for name, rows in took.items():
 print("DONE", flush=True)
 """
 
-# In turns, so that both meet the same machine.
+# Beside the same with slow collectors that never run: what the thread's own stop and start
+# costs is another figure. In turns, so that both meet the same machine.
 TURNS = 20
-FORKS = 250
-# Small, so that the pause between two forks lets a pass come to its end.
+FORKS = 200
+# Small, so that the pause between two forks lets a pass begin, and often come to its end. After a
+# fork the thread rests for 20 ms.
 FORKER_MEGABYTES = "30"
+NEVER = 3600
 FORKER = f"""{NET}
 import random, time
 for count in sys.stdin:
     times = []
     for _ in range(int(count)):
-        time.sleep(random.uniform(0.003, 0.025))
+        time.sleep(random.uniform(0.022, 0.045))
         waited = waits()
         start = time.perf_counter_ns()
         pid = os.fork()
@@ -148,19 +151,19 @@ def _calls() -> list[Figure]:
 
 
 def _forks() -> Figure:
-    bare = Program(FORKER, bare_environment(), FORKER_MEGABYTES)
     # What a fork cuts short is made anew after an interval.
+    without = Watched(FORKER, FORKER_MEGABYTES, interval=0.005, slow_interval=NEVER)
     watched = Watched(FORKER, FORKER_MEGABYTES, interval=0.005)
     alone: list[float] = []
     beside: list[float] = []
     try:
         time.sleep(UNTIL_IT_TAKES_PART)
         for _ in range(TURNS):
-            for one, times in ((bare, alone), (watched.program, beside)):
+            for one, times in ((without.program, alone), (watched.program, beside)):
                 times += map(float, one.ask(str(FORKS)).split())
     finally:
         watched.close()
-        bare.close()
+        without.close()
     more = {
         share: percentile(beside, share) - percentile(alone, share) for share in (0.5, 0.99, 0.999)
     }
