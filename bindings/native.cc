@@ -108,7 +108,7 @@ void Start(const Settings& settings) {
   Answerer* answerers[] = {&sample, &trim, &collect, &clear, &census, &diff, &pins};
   char error[200];
   if (!Exporter::Instance().Start(settings, {collectors, slow_collectors, answerers},
-                                  ReleaseOnceCounted, error))
+                                  error))
     throw std::runtime_error(error);
 }
 
@@ -131,6 +131,7 @@ void Install(const std::string& host, int port, const std::string& app, double i
       })) {
     throw PythonError();
   }
+  if (!RegisterForkHooks()) throw PythonError();
   Exporter::Instance().SetGoodbye(false);
   Start(settings);
   installed = true;

@@ -23,8 +23,7 @@ Exporter& Exporter::Instance() {
   return exporter;
 }
 
-bool Exporter::Start(const Settings& settings, const Crew& crew, Holder holder,
-                     char* error) {
+bool Exporter::Start(const Settings& settings, const Crew& crew, char* error) {
   Lock lock(lifecycle_);
   if (started_) return true;
   KnowStandardError();
@@ -33,7 +32,6 @@ bool Exporter::Start(const Settings& settings, const Crew& crew, Holder holder,
     snprintf(error, 200, "no thread could be started: off");
     return false;
   }
-  holder_ = holder;
   started_ = true;
   pthread_atfork([] { Instance().BeforeFork(); }, [] { Instance().AfterForkInParent(); },
                  [] { Instance().AfterForkInChild(); });
@@ -46,9 +44,15 @@ void Exporter::Resume() {
   LogLine("no thread could be started after a fork: off until the next one");
 }
 
+void Exporter::Hold() {
+  Lock lock(lifecycle_);
+  ++holds_;
+  thread_.Stop();
+}
+
 void Exporter::Release() {
   Lock lock(lifecycle_);
-  // A child has the parent's calls, but begins without its holds.
+  // A child has the parent's pending calls, but begins without its holds.
   if (holds_ > 0 && --holds_ == 0) Resume();
 }
 
@@ -59,12 +63,12 @@ void Exporter::BeforeFork() {
 
 void Exporter::AfterForkInParent() {
   sampler_.NoteFork();
-  if (holder_ != nullptr && holder_()) ++holds_;
   if (holds_ == 0) Resume();
   pthread_mutex_unlock(&lifecycle_);
 }
 
 void Exporter::AfterForkInChild() {
+  // The hooks that hold run in the parent; the child begins without.
   holds_ = 0;
   thread_.Forget();
   sampler_.BecomeChild();

@@ -24,15 +24,14 @@ class Exporter {
   // The one of this process. Never destroyed.
   static Exporter& Instance();
 
-  // Whether no thread of ours may be back yet, after a fork that the calling thread made.
-  // If so, Release() is called once it may.
-  using Holder = bool (*)();
-
   // Begins to sample with this crew. Once a process: later calls do nothing. False with
   // one line in `error` (at most 200 bytes) if there can be no thread.
-  bool Start(const Settings& settings, const Crew& crew, Holder holder, char* error);
+  bool Start(const Settings& settings, const Crew& crew, char* error);
   bool started() const { return started_; }
 
+  // Between these two no thread of ours exists, in addition to the time of the fork
+  // itself.
+  void Hold();
   void Release();
 
   // The interpreter was finalized, which mostly precedes the end of the process (or,
@@ -49,8 +48,7 @@ class Exporter {
 
   std::atomic<bool> started_{false};
   pthread_mutex_t lifecycle_ = PTHREAD_MUTEX_INITIALIZER;  // held across a fork
-  int holds_ = 0;  // of forks after which Release() was not called yet
-  Holder holder_ = nullptr;
+  int holds_ = 0;
   bool reported_ = false;  // that no thread could be started
   Sampler sampler_;
   SamplerThread thread_;

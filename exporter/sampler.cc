@@ -20,11 +20,12 @@ namespace {
 // A process that lived shorter is not worth a look.
 constexpr Nanoseconds kFirstBeat = kSecond;
 
-// How long the thread stays out of the way of an application that just began or forked.
-// One that runs makes each first write to a page dearer (the kernel copies the page, and
-// interrupts all processors that run threads of this process); one that takes its place
-// and leaves again wakes the leader for nothing, and forks come in bursts. The second is
-// the end of it where there is always another fork, and well below kSuspectGrace.
+// How long the thread stays out of the way of an application that just began or forked,
+// unless it has work to do. One that runs makes each first write to a page dearer (the
+// kernel copies the page, and interrupts all processors that run threads of this
+// process); one that takes its place and leaves again wakes the leader for nothing, and
+// forks come in bursts. The second is the end of it where there is always another fork,
+// and well below kSuspectGrace.
 constexpr Nanoseconds kSettleTime = 20 * kMillisecond;
 constexpr Nanoseconds kLongestAbsence = 100 * kMillisecond;
 
@@ -126,7 +127,10 @@ void Sampler::BecomeChild() {
 }
 
 Nanoseconds Sampler::SettleTime() const {
-  return served_ ? 0 : std::min(kSettleTime, left_at_ + kLongestAbsence - Now());
+  if (served_) return 0;
+  Nanoseconds now = Now();
+  Nanoseconds due = std::min({next_beat_, next_slow_beat_, left_at_ + kLongestAbsence});
+  return std::min(kSettleTime, due - now);
 }
 
 void Sampler::Run() {
@@ -138,8 +142,7 @@ void Sampler::Run() {
   LogFromOwnTable();
   walked_cpu_seconds_ = 0;
   wake_ = OpenWakeDescriptor();
-  if (forked_at_ != 0) membership_.NoteFork(forked_at_);
-  forked_at_ = 0;
+  TellOfForks();
   membership_.Open(Now());
   while (!stop_) {
     Turn(std::min(NextDue(), next_slow_beat_));
@@ -155,11 +158,17 @@ void Sampler::Run() {
   ended_cpu_seconds_ += Seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
+void Sampler::TellOfForks() {
+  Nanoseconds forked_at = forked_at_.exchange(0);
+  if (forked_at != 0) membership_.NoteFork(forked_at);
+}
+
 // Waits until then at the latest, and does what is due but the slow beat.
 void Sampler::Turn(Nanoseconds until) {
   int watched = membership_.Watch(watched_ + kOwnWatched, Now());
   Wait(until, watched);
   if (stop_) return;
+  TellOfForks();
   Nanoseconds now = Now();
   membership_.Handle(watched_ + kOwnWatched, watched, now);
   if (watched_[1].revents != 0) Distribute();
@@ -252,8 +261,12 @@ void Sampler::Distribute() {
       membership_.Keep(question);
       continue;
     }
-    if (!membership_.Forward(question))
-      ReplySender(question.reply_to, ReplyStatus::kNoWorker, {}).Send();
+    if (!membership_.Forward(question)) {
+      // One that is there, but not connected, forked just now.
+      bool there = membership_.region().Owner(question.worker) != 0;
+      ReplyStatus status = there ? ReplyStatus::kInterrupted : ReplyStatus::kNoWorker;
+      ReplySender(question.reply_to, status, {}).Send();
+    }
     close(question.reply_to);
   }
 }

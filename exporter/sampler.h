@@ -75,6 +75,7 @@ class Sampler final : private Pace {
   const StopFlag& stop() const noexcept override { return stop_; }
   bool RestUntil(Nanoseconds until) noexcept override;
   double CpuSecondsLeft() const noexcept override;
+  void TellOfForks();
   void Turn(Nanoseconds until);
   void Wait(Nanoseconds until, int watched);
   Nanoseconds NextDue() const;
@@ -101,10 +102,9 @@ class Sampler final : private Pace {
   void Publish(Nanoseconds now);
   void ReportMembership(Nanoseconds now);
 
-  // What the application's threads write at each fork lies side by side: the first write
-  // to a page then copies it.
+  // What the forking thread writes, side by side: its first write to a page copies it.
   StopFlag stop_{false};
-  Nanoseconds forked_at_ = 0;  // since the thread last ran; 0: not
+  std::atomic<Nanoseconds> forked_at_{0};  // what the thread was not told yet; 0: nothing
 
   Settings settings_{};
   Collector* collectors_[kMostCollectors] = {};

@@ -129,8 +129,9 @@ bool SamplerThread::Join() {
 
 void SamplerThread::Stop() {
   if (!exists_) return;
-  phase_ = Phase::kStopping;
+  // In this order: one that is woken by the phase looks at the flag.
   sampler_.stop() = true;
+  phase_ = Phase::kStopping;
   FutexWake(phase_);
   // One that has no id yet looks at the flag before it sleeps.
   if (id_ != 0 && !sampler_.off()) WakeThread(id_);

@@ -1,16 +1,15 @@
 // Our threads around os.fork(), for the versions that count threads there.
 //
 // CPython 3.12 and later warn when the parent of an os.fork() has more than one thread.
-// The exporter stops ours before every fork, but would have them back before the
-// interpreter counts.
+// The pthread_atfork handlers (exporter.h) stop ours before every fork, but would have
+// them back before the interpreter counts; these hooks hold them until it has.
 
 #pragma once
 
 namespace pymalloc_exporter {
 
-// True where the fork that the calling thread just made is going to be counted: once it
-// was, the main thread calls Exporter::Release(). In the parent, in a pthread_atfork()
-// handler, with the GIL or without; other locks of the interpreter's may be held.
-bool ReleaseOnceCounted();
+// Registers with os.register_at_fork() where this version counts. Under the GIL; false
+// with a Python exception set.
+bool RegisterForkHooks();
 
 }  // namespace pymalloc_exporter

@@ -24,6 +24,15 @@
 #define POOL_SIZE (1 << 12)
 #endif
 
+/* Modules/posixmodule.c, os_fork_impl and warn_about_fork_with_threads. */
+#if PY_VERSION_HEX >= 0x030d0000
+#define FORK_COUNT kCountedAfterHooks
+#elif PY_VERSION_HEX >= 0x030c0000
+#define FORK_COUNT kCountedBeforeHooks
+#else
+#define FORK_COUNT kForkIsNotCounted
+#endif
+
 #if PY_VERSION_HEX >= 0x030d0000
 #define CURRENT_THREAD PyThreadState_GetUnchecked
 #else
@@ -75,6 +84,7 @@ const struct PymallocExporterLayout pymalloc_exporter_layout = {
     .arena_bytes = ARENA_SIZE,
     .pool_bytes = POOL_SIZE,
     .free_threaded = FREE_THREADED,
+    .fork_count = FORK_COUNT,
     .arena_table = ARENA_TABLE,
     .gc_stats = {.offset = GC_STATS_OFFSET,
                  .indirect = GC_STATS_INDIRECT,
@@ -116,17 +126,9 @@ const volatile void* pymalloc_exporter_arena_allocator(void) {
 #endif
 }
 
-/* Counted in Modules/posixmodule.c, os_fork_impl() and warn_about_fork_with_threads(). */
-const void* pymalloc_exporter_forking_frame(void) {
-#if PY_VERSION_HEX >= 0x030c0000
-  PyThreadState* thread = CURRENT_THREAD();
-  if (thread == NULL || PyThreadState_GetInterpreter(thread) != PyInterpreterState_Main())
-    return NULL;
+const void* pymalloc_exporter_current_frame(void) {
 #if PY_VERSION_HEX >= 0x030d0000
-  return thread->current_frame;
-#else
-  return thread->cframe->current_frame;
-#endif
+  return PyThreadState_Get()->current_frame;
 #else
   return NULL;
 #endif
@@ -135,9 +137,9 @@ const void* pymalloc_exporter_forking_frame(void) {
 int64_t pymalloc_exporter_frozen_by_itself(void) {
   int64_t frozen = 0;
 #if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
-  PyGC_Head* head = &PyThreadState_Get()->interp->gc.permanent_generation.head;
-  for (PyGC_Head* at = _PyGCHead_NEXT(head); at != head; at = _PyGCHead_NEXT(at)) {
-    if (_Py_IsImmortal((PyObject*)(at + 1))) ++frozen;
+  PyGC_Head *head = &PyThreadState_Get()->interp->gc.permanent_generation.head;
+  for (PyGC_Head *at = _PyGCHead_NEXT(head); at != head; at = _PyGCHead_NEXT(at)) {
+    if (_Py_IsImmortal((PyObject *)(at + 1))) ++frozen;
   }
 #endif
   return frozen;

@@ -15,6 +15,14 @@
 extern "C" {
 #endif
 
+/* When the interpreter counts the threads of a process that forked (and warns of more
+ * than one): our threads must not be back before. */
+enum PymallocExporterForkCount {
+  kForkIsNotCounted,   /* to 3.11 */
+  kCountedBeforeHooks, /* 3.12: before the after_in_parent hooks */
+  kCountedAfterHooks   /* 3.13: after them, when os.fork() returns */
+};
+
 /* Where a pointer to the table of arenas stands (an array of struct arena_object), from
  * 3.12 on; to 3.11 it is a static variable of Objects/obmalloc.c. */
 struct PymallocExporterArenaTable {
@@ -42,6 +50,7 @@ struct PymallocExporterLayout {
   uint32_t arena_bytes;
   uint32_t pool_bytes;
   int free_threaded; /* this build has no pymalloc */
+  enum PymallocExporterForkCount fork_count;
   struct PymallocExporterArenaTable arena_table;
   struct PymallocExporterGcStats gc_stats;
 };
@@ -63,13 +72,10 @@ int pymalloc_exporter_on_main_heap(void);
  * NULL to 3.11, where it takes none. */
 const volatile void* pymalloc_exporter_arena_allocator(void);
 
-/* From 3.12 on os.fork() counts the threads of the process that forked and warns of more
- * than one: in 3.12 and 3.14 before the after_in_parent hooks, in 3.13 when it returns.
- *
- * What the calling thread executes in the main interpreter: its innermost Python frame.
- * Equal values of one thread mean the same frame as long as that has not returned. NULL
- * without the GIL, and in versions that do not count. */
-const void* pymalloc_exporter_forking_frame(void);
+/* What the calling thread executes: its innermost Python frame. Equal values of one
+ * thread mean the same frame as long as that has not returned. Under the GIL. NULL
+ * to 3.12, where nobody needs it. */
+const void* pymalloc_exporter_current_frame(void);
 
 /* How many objects the interpreter froze by itself: 3.12's collector puts what is
  * immortal where gc.freeze() puts what it finds. 0 in other versions. Under the GIL. */

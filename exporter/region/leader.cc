@@ -52,6 +52,12 @@ void Leader::End() {
   used_connections_ = 0;
 }
 
+void Leader::Forget() {
+  listener_ = -1;
+  for (Connection& connection : Used()) connection = {};
+  used_connections_ = 0;
+}
+
 bool Leader::Forward(const Question& question) const {
   uint64_t nonce = region_.Owner(question.worker);
   std::span<const Connection> used = Used();

@@ -30,6 +30,8 @@ class Leader {
   void Begin(int listener, const Region& region, int descriptor, uint64_t nonce);
   // Closes the listener and every connection.
   void End();
+  // In a forked child: descriptors stayed behind in the parent.
+  void Forget();
 
   // Descriptors to poll; at most kMaxConnections + 1.
   int Watch(pollfd* fds, Nanoseconds now) const;

@@ -67,6 +67,7 @@ void Membership::BecomeChild(uint64_t nonce, Nanoseconds born) {
   without_slot_ = alone_before_ = false;
   question_count_ = 0;
   trouble_ = Reason::kNone;
+  leader_.Forget();
 }
 
 int Membership::Watch(pollfd* fds, Nanoseconds now) const {

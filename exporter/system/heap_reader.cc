@@ -45,21 +45,13 @@ bool HeapReader::Open() {
   return way_ != Way::kNone;
 }
 
-bool HeapReader::OpenInPlace() {
-  way_ = Way::kInPlace;
-  return MapBuffer();
-}
-
-bool HeapReader::MapBuffer() {
-  void* mapped = mmap(nullptr, kBufferBytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped != MAP_FAILED) buffer_ = static_cast<char*>(mapped);
-  return buffer_ != nullptr;
-}
-
 // The file cannot be used (or no longer): the same buffer, filled in another way.
 void HeapReader::NextWay() {
-  if (buffer_ == nullptr) MapBuffer();
+  if (buffer_ == nullptr) {
+    void* mapped = mmap(nullptr, kBufferBytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped != MAP_FAILED) buffer_ = static_cast<char*>(mapped);
+  }
   way_ = static_cast<Way>(static_cast<int>(way_) + 1);
   if (way_ == Way::kPipe && !pipe_.emplace().usable()) way_ = Way::kProcessMemory;
   if (way_ == Way::kProcessMemory) {
@@ -72,9 +64,6 @@ void HeapReader::NextWay() {
 bool HeapReader::CopyOnce(uintptr_t address, size_t offset, size_t bytes) {
   auto* from = reinterpret_cast<void*>(address);
   switch (way_) {
-    case Way::kInPlace:
-      memcpy(buffer_ + offset, from, bytes);
-      return true;
     case Way::kFile:
       return pwrite(file_, from, bytes, static_cast<off_t>(offset)) ==
              static_cast<ssize_t>(bytes);
@@ -146,7 +135,8 @@ PageState HeapReader::Load(uintptr_t address, uintptr_t end) {
   int count = static_cast<int>(std::min<uintptr_t>(pages, kWindowPages));
   Look(start_, count, states_);
   if (states_[0] != PageState::kResident) return states_[0];
-  bool in_place = way_ == Way::kInPlace;
+  bool in_place = start_ >= in_place_.start &&
+                  start_ + static_cast<uintptr_t>(count) * kPageBytes <= in_place_.end;
   window_ = in_place ? reinterpret_cast<const char*>(start_) : buffer_;
   for (int i = 0; i < count;) {
     int run = i;

@@ -46,9 +46,9 @@ class HeapReader {
   // False where nothing can be copied.
   bool Open();
 
-  // The same, without copying: memory is read where it is.
-  // REQUIRES: the calling thread is the only one of its process while this is in use.
-  bool OpenInPlace();
+  // From now on, windows in this range are read where they are.
+  // REQUIRES: all of it can be read, and nobody else changes or unmaps it meanwhile.
+  void ReadInPlace(const AddressRange& range) { in_place_ = range; }
 
   // Finds reserved huge pages, which are no part of RSS: Measure() leaves them out.
   void FindHugePages();
@@ -97,13 +97,12 @@ class HeapReader {
   // The window, and a page for Peek() behind it.
   static constexpr size_t kBufferBytes = kWindowBytes + kPageBytes;
 
-  enum class Way { kInPlace, kFile, kPipe, kProcessMemory, kNone };
+  enum class Way { kFile, kPipe, kProcessMemory, kNone };
 
   void Look(uintptr_t address, int pages, PageState* states);
   bool InHugePages(uintptr_t address) const;
   bool Copy(uintptr_t address, size_t offset, size_t bytes);
   bool CopyOnce(uintptr_t address, size_t offset, size_t bytes);
-  bool MapBuffer();
   void NextWay();
 
   Pace& pace_;
@@ -123,6 +122,7 @@ class HeapReader {
   int work_ = 0;
   MovedPages moved_;
 
+  AddressRange in_place_{0, 0};
   AddressRange huge_[kMostHugeRanges];
   int huge_count_ = 0;
 };

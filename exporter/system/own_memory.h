@@ -13,8 +13,8 @@
 
 namespace pymalloc_exporter {
 
-// Says that [address, address + bytes) is the exporter's. Beyond a fixed number of ranges
-// (512) they count as the application's.
+// Says that [address, address + bytes), whole pages, is the exporter's. Beyond a fixed
+// number of ranges (512) they count as the application's.
 void NoteOwnMemory(const void* address, size_t bytes);
 
 // The ranges noted so far, in no order: Range(i) for i < the count. Ranges that are being

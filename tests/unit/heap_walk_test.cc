@@ -136,7 +136,8 @@ TEST_F(HeapWalkTest, FindsTheSameInPlace) {
   heap_.Finish(heap_.start() + kHeapBytes);
   ASSERT_EQ(Walk(), Reason::kNone);
   HeapReader in_place(pace_);
-  ASSERT_TRUE(in_place.OpenInPlace());
+  ASSERT_TRUE(in_place.Open());
+  in_place.ReadInPlace({heap_.start(), heap_.start() + kHeapBytes});
   Visitor visitor;
   ChunkVisitor* visitors[] = {&visitor};
   auto walk = std::make_unique<HeapWalk>(in_place, visitors, kKey);
@@ -146,6 +147,18 @@ TEST_F(HeapWalkTest, FindsTheSameInPlace) {
   EXPECT_EQ(walk->totals().trim_bytes, totals().trim_bytes);
   EXPECT_EQ(visitor.chunks, visitor_.chunks);
   EXPECT_EQ(visitor.first_word, visitor_.first_word);
+}
+
+TEST_F(HeapWalkTest, CopiesWhatIsNotInPlace) {
+  heap_.Fill(5'000);
+  heap_.Finish(heap_.start() + kHeapBytes);
+  // A page that may not be touched, though it is in memory.
+  auto* page = reinterpret_cast<void*>(heap_.start() + 100 * kPageBytes);
+  reader_.ReadInPlace({heap_.start(), heap_.start() + 96 * kPageBytes});
+  mprotect(page, kPageBytes, PROT_NONE);
+  EXPECT_EQ(Walk(), Reason::kIncomplete);
+  mprotect(page, kPageBytes, PROT_READ | PROT_WRITE);
+  EXPECT_EQ(Walk(), Reason::kNone);
 }
 
 TEST_F(HeapWalkTest, KnowsChunksOfAThreadsCache) {

@@ -10,6 +10,7 @@
 #include "exporter/system/malloc/arenas.h"
 #include "exporter/system/malloc/heap_walk.h"
 #include "exporter/system/malloc/mapped_blocks.h"
+#include "exporter/system/memory_maps.h"
 #include "exporter/system/process_status.h"
 
 namespace pymalloc_exporter {
@@ -120,16 +121,16 @@ Reason MallocCollector::Prove() {
 }
 
 // Nothing allocates between the two readings, unless another thread does; where there is
-// none, nothing has to be copied.
+// none, the main heap needs no copying.
 Reason MallocCollector::CompareWithOracle() {
   NoRest pace;
-  Reading reading = IsOnlyThread() ? Reading::kInPlace : Reading::kCopies;
+  AddressRange in_place = IsOnlyThread() ? ReadableHeap() : AddressRange{0, 0};
   for (int i = 0; i < 3; ++i) {
     MallocOracle oracle;
     if (!AskMalloc(&oracle)) return Reason::kNoOracle;
     if (oracle.heap_bytes + oracle.mapped_bytes > kMostAtInstall) return Reason::kNone;
     MallocSample sample;
-    Reason reason = Walk({}, &sample, pace, reading);
+    Reason reason = Walk({}, &sample, pace, in_place);
     // Room for it may be lacking for the moment; the walks to come prove themselves.
     if (reason == Reason::kSwapped || reason == Reason::kOutOfMemory)
       return Reason::kNone;
@@ -169,13 +170,12 @@ Reason MallocCollector::WalkFor(ChunkVisitor& visitor, Pace& pace) const noexcep
 
 Reason MallocCollector::Walk(std::span<ChunkVisitor* const> visitors,
                              MallocSample* sample, Pace& pace,
-                             Reading reading) const noexcept {
+                             const AddressRange& in_place) const noexcept {
   WalkMemory memory;
   if (!memory.usable()) return Reason::kOutOfMemory;
   WalkState& state = memory.Make(layout_, pace, visitors, pymalloc_);
-  bool opened =
-      reading == Reading::kInPlace ? state.reader.OpenInPlace() : state.reader.Open();
-  if (!opened) return Reason::kUnreadable;
+  if (!state.reader.Open()) return Reason::kUnreadable;
+  state.reader.ReadInPlace(in_place);
   if (layout_.huge_pages) state.reader.FindHugePages();
   for (ChunkVisitor* visitor : visitors) visitor->Begin();
   Reason reason = state.arenas.Walk();

@@ -48,12 +48,10 @@ class MallocCollector final : public SlowCollector {
   Reason state() const { return state_; }
 
  private:
-  enum class Reading { kCopies, kInPlace };  // see HeapReader
-
   Reason Prove();
   Reason CompareWithOracle();
   Reason Walk(std::span<ChunkVisitor* const> visitors, MallocSample* sample, Pace& pace,
-              Reading reading = Reading::kCopies) const noexcept;
+              const AddressRange& in_place = {0, 0}) const noexcept;
 
   const ArenaFinder* const pymalloc_;
   AllocatorFound found_;

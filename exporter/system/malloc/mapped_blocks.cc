@@ -12,8 +12,7 @@ constexpr int kTries = 4;
 
 // Where in a page a header can stand: at its start; behind the start of an aligned block
 // for alignments up to 64; at its end for a page and more; for those between, the rest.
-// Each piece of kPieceBytes is copied; headers stand at these offsets in it.
-constexpr size_t kPieceBytes = 64;
+// Headers stand at these offsets in a piece.
 struct Place {
   uintptr_t piece;
   uint32_t headers[3];
@@ -191,12 +190,17 @@ void MappedBlocks::ScanMapping(const Mapping& mapping) {
 
 // 0 if `address` lies in none: then the next one begins at `limit`, if not behind it.
 uintptr_t MappedBlocks::EndOfOwnMemoryAt(uintptr_t address, uintptr_t* limit) const {
-  AddressRange buffer = reader_.buffer();
-  if (buffer.Holds(address)) return buffer.end;
   AddressRange own = FindOwnMemory(address);
   if (own.start != 0) return own.end;
   *limit = std::min(*limit, own.end);
-  if (buffer.start > address) *limit = std::min(*limit, buffer.start);
+  // With the copies that it holds.
+  auto self = reinterpret_cast<uintptr_t>(this);
+  AddressRange self_pages{AlignDown(self, kPageBytes),
+                          AlignDown(self + sizeof *this + kPageBytes - 1, kPageBytes)};
+  for (const AddressRange& range : {reader_.buffer(), self_pages}) {
+    if (range.Holds(address)) return range.end;
+    if (range.start > address) *limit = std::min(*limit, range.start);
+  }
   return 0;
 }
 
@@ -213,7 +217,6 @@ uintptr_t MappedBlocks::EndOfPymallocsArenaAt(uintptr_t address, uintptr_t* limi
 void MappedBlocks::LookAt(const uintptr_t* pages, int count, const Mapping& mapping) {
   uintptr_t addresses[kMostCopies] = {};
   bool readable[kMostCopies] = {};
-  char copied[kMostCopies * kPieceBytes];
   int places = every_place_ ? kAllPlaces : kUsualPlaces;
   int pieces = 0;
   for (int i = 0; i < count; ++i) {
@@ -223,7 +226,7 @@ void MappedBlocks::LookAt(const uintptr_t* pages, int count, const Mapping& mapp
   }
   reader_.Gather(addresses, pieces, kPieceBytes, readable);
   // A copy, since looking closer at one needs the reader.
-  memcpy(copied, reader_.Gathered(0, kPieceBytes),
+  memcpy(copied_, reader_.Gathered(0, kPieceBytes),
          static_cast<size_t>(pieces) * kPieceBytes);
   for (int i = 0; i < pieces; ++i) {
     uintptr_t page = AlignDown(addresses[i], kPageBytes);
@@ -231,7 +234,7 @@ void MappedBlocks::LookAt(const uintptr_t* pages, int count, const Mapping& mapp
     const Place& place = kPlaces[i % places];
     for (int k = 0; k < place.count; ++k) {
       ChunkHeader words;
-      memcpy(&words, copied + static_cast<size_t>(i) * kPieceBytes + place.headers[k],
+      memcpy(&words, copied_ + static_cast<size_t>(i) * kPieceBytes + place.headers[k],
              sizeof words);
       uintptr_t header = addresses[i] + place.headers[k];
       if (TakeBlock(header, words, mapping)) break;

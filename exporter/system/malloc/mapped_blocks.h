@@ -66,6 +66,9 @@ class MappedBlocks {
   const MappedBlock& block(int index) const { return blocks_[index]; }
 
  private:
+  // Where in a page a header can stand is copied in pieces of this size.
+  static constexpr size_t kPieceBytes = 64;
+
   Reason FindOnce();
   bool ScanAll();
   void ScanMapping(const Mapping& mapping);
@@ -107,6 +110,7 @@ class MappedBlocks {
   uintptr_t passed_ = 0;                  // looked at up to here
   Counter mapped_bytes_, mapped_blocks_;  // as seen during the search
   PageState states_[kPagesOfWindow];
+  char copied_[HeapReader::kMostGathered * kPieceBytes];
 };
 
 }  // namespace pymalloc_exporter

@@ -18,7 +18,7 @@ int main(int count, char** arguments) {
   settings.interval = settings.slow_interval = kSecond / 10;
   strcpy(settings.identity.app, "other");
   char error[200];
-  if (!Exporter::Instance().Start(settings, {}, nullptr, error)) {
+  if (!Exporter::Instance().Start(settings, {}, error)) {
     fprintf(stderr, "%s\n", error);
     return 1;
   }
