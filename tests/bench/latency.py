@@ -25,7 +25,8 @@ ROWS = [
         )
         for call in CALLS
     ),
-    Row("the same of a fork", "µs more", most=MOST),
+    # In 4,000 forks four are beyond p99.9, and meet whatever else the machine does.
+    Row("the same of a fork beside all of them, p99", "µs more", most=MOST),
 ]
 
 MEGABYTES = "300"
@@ -167,8 +168,9 @@ def _forks() -> Figure:
     more = {
         share: percentile(beside, share) - percentile(alone, share) for share in (0.5, 0.99, 0.999)
     }
-    detail = f"p50 {more[0.5]:+.0f}, p99 {more[0.99]:+.0f}; {percentile(alone, 0.999):.0f} without"
-    return ROWS[-1].at(more[0.999], detail, digits=0)
+    without = ", ".join(f"{percentile(alone, share):.0f}" for share in more)
+    detail = f"p50 {more[0.5]:+.0f}, p99.9 {more[0.999]:+.0f}; {without} without"
+    return ROWS[-1].at(more[0.99], detail, digits=0)
 
 
 def measure(_: Path) -> list[Figure]:
