@@ -120,7 +120,6 @@ void Sampler::BecomeChild() {
   reported_port_ = served_ = false;
   next_beat_ = next_slow_beat_ = now + kFirstBeat;
   left_at_ = now;
-  forked_at_ = 0;
   server_.Forget();
   desk_.Forget();
   membership_.BecomeChild(identity.nonce, now);
@@ -142,7 +141,6 @@ void Sampler::Run() {
   LogFromOwnTable();
   walked_cpu_seconds_ = 0;
   wake_ = OpenWakeDescriptor();
-  TellOfForks();
   membership_.Open(Now());
   while (!stop_) {
     Turn(std::min(NextDue(), next_slow_beat_));
@@ -158,17 +156,11 @@ void Sampler::Run() {
   ended_cpu_seconds_ += Seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void Sampler::TellOfForks() {
-  Nanoseconds forked_at = forked_at_.exchange(0);
-  if (forked_at != 0) membership_.NoteFork(forked_at);
-}
-
 // Waits until then at the latest, and does what is due but the slow beat.
 void Sampler::Turn(Nanoseconds until) {
   int watched = membership_.Watch(watched_ + kOwnWatched, Now());
   Wait(until, watched);
   if (stop_) return;
-  TellOfForks();
   Nanoseconds now = Now();
   membership_.Handle(watched_ + kOwnWatched, watched, now);
   if (watched_[1].revents != 0) Distribute();
@@ -220,7 +212,7 @@ void Sampler::Wait(Nanoseconds until, int watched) {
 }
 
 void Sampler::Serve(Nanoseconds now) {
-  if (server_.serving() && !membership_.leading()) StopServer();
+  if (!membership_.leading()) StopServer();
   if (!membership_.leading() || server_.serving() || now < next_serve_) return;
   char error[200] = "";
   ServerStart started = StartServer(error);

@@ -55,7 +55,7 @@ class Sampler final : private Pace {
   // How long Run() had better not begin yet. 0 where this process is missed meanwhile.
   Nanoseconds SettleTime() const;
 
-  void NoteFork() { forked_at_ = Now(); }
+  void NoteFork() { membership_.NoteFork(Now()); }
   void BecomeChild();
   void SetGoodbye(bool goodbye) { membership_.SetGoodbye(goodbye); }
 
@@ -75,7 +75,6 @@ class Sampler final : private Pace {
   const StopFlag& stop() const noexcept override { return stop_; }
   bool RestUntil(Nanoseconds until) noexcept override;
   double CpuSecondsLeft() const noexcept override;
-  void TellOfForks();
   void Turn(Nanoseconds until);
   void Wait(Nanoseconds until, int watched);
   Nanoseconds NextDue() const;
@@ -102,16 +101,13 @@ class Sampler final : private Pace {
   void Publish(Nanoseconds now);
   void ReportMembership(Nanoseconds now);
 
-  // What the forking thread writes, side by side: its first write to a page copies it.
-  StopFlag stop_{false};
-  std::atomic<Nanoseconds> forked_at_{0};  // what the thread was not told yet; 0: nothing
-
   Settings settings_{};
   Collector* collectors_[kMostCollectors] = {};
   int collector_count_ = 0;
   SlowCollector* slow_collectors_[kMostCollectors] = {};
   int slow_collector_count_ = 0;
   Answerer* answerers_[static_cast<size_t>(QuestionKind::kCount)] = {};
+  StopFlag stop_{false};
   std::atomic<bool> off_{false};
 
   Membership membership_;

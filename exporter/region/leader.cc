@@ -44,12 +44,10 @@ void Leader::Begin(int listener, const Region& region, int descriptor, uint64_t 
 
 void Leader::End() {
   if (listener_ >= 0) close(listener_);
-  listener_ = -1;
   for (Connection& connection : Used()) {
     if (connection.stage != Stage::kFree) close(connection.fd);
-    connection = {};
   }
-  used_connections_ = 0;
+  Forget();
 }
 
 void Leader::Forget() {
@@ -60,11 +58,8 @@ void Leader::Forget() {
 
 bool Leader::Forward(const Question& question) const {
   uint64_t nonce = region_.Owner(question.worker);
-  std::span<const Connection> used = Used();
-  auto member = std::find_if(used.begin(), used.end(), [&](const Connection& c) {
-    return c.stage == Stage::kMember && c.slot == question.worker && c.nonce == nonce;
-  });
-  if (nonce == 0 || member == used.end()) return false;
+  const Connection* member = MemberAt(question.worker, nonce);
+  if (nonce == 0 || member == nullptr) return false;
   Message message = MakeMessage(MessageKind::kQuestion);
   message.nonce = nonce;
   message.slot = question.worker;
@@ -222,11 +217,11 @@ void Leader::DropLate(Nanoseconds now) {
   }
 }
 
-bool Leader::Connected(int slot, uint64_t nonce) const {
-  std::span<const Connection> used = Used();
-  return std::any_of(used.begin(), used.end(), [&](const Connection& c) {
-    return c.stage == Stage::kMember && c.slot == slot && c.nonce == nonce;
-  });
+const Leader::Connection* Leader::MemberAt(int slot, uint64_t nonce) const {
+  for (const Connection& c : Used()) {
+    if (c.stage == Stage::kMember && c.slot == slot && c.nonce == nonce) return &c;
+  }
+  return nullptr;
 }
 
 void Leader::Ended(int slot, uint64_t nonce) {
@@ -250,7 +245,7 @@ void Leader::Audit(Nanoseconds now) {
   for (int slot = 0; slot < kSlots; ++slot) {
     Suspect& suspect = suspects_[slot];
     uint64_t nonce = region_.Owner(slot);
-    if (nonce == 0 || nonce == own_nonce_ || Connected(slot, nonce)) {
+    if (nonce == 0 || nonce == own_nonce_ || MemberAt(slot, nonce) != nullptr) {
       if (suspect.nonce != 0) suspect = {};
       continue;
     }

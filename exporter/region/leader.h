@@ -79,7 +79,7 @@ class Leader {
   void Refuse(Nanoseconds now);
   void DropLate(Nanoseconds now);
   void Audit(Nanoseconds now);
-  bool Connected(int slot, uint64_t nonce) const;
+  const Connection* MemberAt(int slot, uint64_t nonce) const;
   void Ended(int slot, uint64_t nonce);
 
   int listener_ = -1;

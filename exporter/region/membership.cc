@@ -52,7 +52,7 @@ void Membership::Open(Nanoseconds now) {
 
 void Membership::Close() {
   alone_before_ = state_ == State::kLeading && !leader_.HasMembers();
-  if (state_ == State::kLeading) leader_.End();
+  leader_.End();
   DropQuestions();
   Hang();
   HoldDescriptor(-1);

@@ -48,7 +48,7 @@ class Membership {
   // region.
   void BecomeChild(uint64_t nonce, Nanoseconds born);
 
-  // This process forked just now: it takes the lead only if no other can.
+  // This process forked just now: it takes the lead only if no other can. On any thread.
   void NoteFork(Nanoseconds now) { forked_at_ = now; }
 
   // Descriptors to poll; returns how many of `fds` were filled (at most kMaxConnections +
@@ -114,7 +114,7 @@ class Membership {
   MembershipName name_{};
   std::atomic<uint64_t> nonce_{0};
   Nanoseconds born_ = 0;
-  Nanoseconds forked_at_ = 0;  // 0: never
+  std::atomic<Nanoseconds> forked_at_{0};  // 0: never
 
   State state_ = State::kSeeking;
   Nanoseconds next_try_ = 0;

@@ -54,6 +54,16 @@ def _forks(environment: dict[str, str], count: int, pause: str = BURST) -> list[
     return [float(word) for word in printed.split()]
 
 
+def _pairs(
+    bare: dict[str, str], loaded: dict[str, str], pause: str
+) -> list[tuple[list[float], list[float]]]:
+    return [(_forks(bare, FORKS, pause), _forks(loaded, FORKS, pause)) for _ in range(PAIRS)]
+
+
+def _added(pairs: list[tuple[list[float], list[float]]]) -> float:
+    return median([median(beside) - median(alone) for alone, beside in pairs])
+
+
 def _wait_serving(port: int) -> None:
     end = time.monotonic() + 20
     while time.monotonic() < end:
@@ -71,22 +81,17 @@ def _member() -> Figure:
     holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=loaded)
     try:
         _wait_serving(port)
-        pairs = [(_forks(bare, FORKS), _forks(loaded, FORKS)) for _ in range(PAIRS)]
-        seldom = [
-            median(_forks(loaded, FORKS, SELDOM)) - median(_forks(bare, FORKS, SELDOM))
-            for _ in range(PAIRS)
-        ]
+        pairs = _pairs(bare, loaded, BURST)
+        seldom = _added(_pairs(bare, loaded, SELDOM))
     finally:
         holder.kill()
         holder.wait()
-    medians = [(median(alone), median(beside)) for alone, beside in pairs]
-    added = median([beside - alone for alone, beside in medians])
     alone = sorted(time for one, _ in pairs for time in one)
     beside = sorted(time for _, one in pairs for time in one)
     detail = f"p50 {median(alone):.0f} without, {median(beside):.0f} with; "
     detail += f"p99 {percentile(alone, 0.99):.0f} and {percentile(beside, 0.99):.0f}; "
-    detail += f"every 30 ms {median(seldom):.0f} more"
-    return MEMBER.at(added, detail, digits=0)
+    detail += f"every 30 ms {seldom:.0f} more"
+    return MEMBER.at(_added(pairs), detail, digits=0)
 
 
 def _leader() -> Figure:

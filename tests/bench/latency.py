@@ -168,8 +168,8 @@ def _forks() -> Figure:
     more = {
         share: percentile(beside, share) - percentile(alone, share) for share in (0.5, 0.99, 0.999)
     }
-    without = ", ".join(f"{percentile(alone, share):.0f}" for share in more)
-    detail = f"p50 {more[0.5]:+.0f}, p99.9 {more[0.999]:+.0f}; {without} without"
+    idle = ", ".join(f"{percentile(alone, share):.0f}" for share in more)
+    detail = f"p50 {more[0.5]:+.0f}, p99.9 {more[0.999]:+.0f}; {idle} without"
     return ROWS[-1].at(more[0.99], detail, digits=0)
 
 
