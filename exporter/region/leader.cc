@@ -25,6 +25,11 @@ constexpr int kAcceptsAtOnce = 64;
 // Connections, those of the server and the rest.
 constexpr int kDescriptors = 1024;
 
+// How often those that are settled are visited. Nobody waits for their hang-ups: a
+// member's thread ends at each of its forks, and the fork would wait for the leader to
+// wake.
+constexpr Nanoseconds kVisitPause = 250 * kMillisecond;
+
 // How often slots are looked through when nothing happens, and while somebody is suspect.
 constexpr Nanoseconds kQuietAudit = 2 * kSecond;
 
@@ -38,7 +43,7 @@ void Leader::Begin(int listener, const Region& region, int descriptor, uint64_t 
   descriptor_ = descriptor;
   own_nonce_ = nonce;
   for (Suspect& suspect : suspects_) suspect = {};
-  deadline_ = accept_again_ = refusals_since_ = 0;
+  deadline_ = next_visit_ = accept_again_ = refusals_since_ = 0;
   refusals_ = 0;
 }
 
@@ -79,21 +84,36 @@ int Leader::Watch(pollfd* fds, Nanoseconds now) const {
   int count = 0;
   if (now >= accept_again_) fds[count++] = {listener_, POLLIN, 0};
   for (const Connection& connection : Used()) {
-    if (connection.stage != Stage::kFree)
+    if (connection.stage != Stage::kFree && !connection.settled())
       fds[count++] = {connection.fd, POLLIN | POLLRDHUP, 0};
   }
   return count;
 }
 
 void Leader::Handle(const pollfd* fds, int count, Nanoseconds now) {
+  HearAll(fds, count, now);
+  if (now >= next_visit_) VisitSettled(now);
+  if (count > 0 && fds[0].fd == listener_ && fds[0].revents != 0) Accept(now);
+  DropLate(now);
+  Audit(now);
+}
+
+void Leader::HearAll(const pollfd* fds, int count, Nanoseconds now) {
   for (int i = 0; i < count; ++i) {
     if (fds[i].revents == 0 || fds[i].fd == listener_) continue;
     Connection* connection = ConnectionOf(fds[i].fd);
     if (connection != nullptr) Hear(*connection, now);
   }
-  if (count > 0 && fds[0].fd == listener_ && fds[0].revents != 0) Accept(now);
-  DropLate(now);
-  Audit(now);
+}
+
+void Leader::VisitSettled(Nanoseconds now) {
+  next_visit_ = now + kVisitPause;
+  pollfd fds[kMaxConnections];
+  int count = 0;
+  for (const Connection& connection : Used()) {
+    if (connection.settled()) fds[count++] = {connection.fd, POLLIN | POLLRDHUP, 0};
+  }
+  if (count > 0 && poll(fds, static_cast<nfds_t>(count), 0) > 0) HearAll(fds, count, now);
 }
 
 Leader::Connection* Leader::FreeConnection() {
@@ -121,6 +141,10 @@ void Leader::Accept(Nanoseconds now) {
       return;
     }
     Connection* connection = FreeConnection();
+    if (connection == nullptr) {
+      VisitSettled(now);
+      connection = FreeConnection();
+    }
     if (connection == nullptr) {
       close(fd);
       Refuse(now);
@@ -154,7 +178,7 @@ bool Leader::Answer(Connection& connection, const Message& message, Nanoseconds 
     case MessageKind::kProof:
       return connection.stage == Stage::kAwaitProof &&
              message.proof == Prove(region_.key(), Side::kMember, connection.challenge) &&
-             Welcome(connection);
+             Welcome(connection, now);
     case MessageKind::kSlot:
       if (connection.stage != Stage::kMember) return false;
       connection.slot = static_cast<int>(message.slot);
@@ -171,7 +195,7 @@ bool Leader::AnswerHello(Connection& connection, const Message& message,
   if (!PeerOf(connection.fd, &peer)) return false;
   connection.nonce = message.nonce;
   connection.slot = static_cast<int>(message.slot);
-  if (SameUser(peer)) return Welcome(connection);
+  if (SameUser(peer)) return Welcome(connection, now);
   Message challenge = MakeMessage(MessageKind::kChallenge);
   DrawChallenge(&challenge);
   std::copy_n(challenge.challenge, 2, connection.challenge);
@@ -182,11 +206,23 @@ bool Leader::AnswerHello(Connection& connection, const Message& message,
   return Send(connection.fd, challenge, -1);
 }
 
-bool Leader::Welcome(Connection& connection) {
+bool Leader::Welcome(Connection& connection, Nanoseconds now) {
+  HearFormer(connection, now);
   Message welcome = MakeMessage(MessageKind::kWelcome);
   welcome.region_id = region_.id();
   connection.stage = Stage::kMember;
   return Send(connection.fd, welcome, descriptor_);
+}
+
+// A process that comes back after a fork: its connection of before has ended, which is
+// known now, and not only at the next visit.
+void Leader::HearFormer(const Connection& again, Nanoseconds now) {
+  for (Connection& connection : Used()) {
+    if (&connection != &again && connection.settled() &&
+        connection.nonce == again.nonce) {
+      Hear(connection, now);
+    }
+  }
 }
 
 void Leader::Drop(Connection& connection, Nanoseconds now) {
@@ -235,6 +271,7 @@ void Leader::Audit(Nanoseconds now) {
   deadline_ = now + kQuietAudit;
   uint64_t without_slot = 0;
   for (const Connection& connection : Used()) {
+    if (connection.settled()) deadline_ = std::min(deadline_, next_visit_);
     if (connection.stage == Stage::kMember && connection.without_slot) ++without_slot;
     bool waiting =
         connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;

@@ -55,6 +55,11 @@ class Leader {
     uint64_t nonce = 0;
     int slot = kNoSlot;
     bool without_slot = false;  // it looked for one in vain
+
+    // It has nothing more to say but its end.
+    bool settled() const {
+      return stage == Stage::kMember && (slot != kNoSlot || without_slot);
+    }
   };
   struct Suspect {
     uint64_t nonce = 0;
@@ -71,10 +76,13 @@ class Leader {
   void Accept(Nanoseconds now);
   Connection* FreeConnection();
   Connection* ConnectionOf(int fd);
+  void HearAll(const pollfd* fds, int count, Nanoseconds now);
+  void VisitSettled(Nanoseconds now);
   void Hear(Connection& connection, Nanoseconds now);
   bool Answer(Connection& connection, const Message& message, Nanoseconds now);
   bool AnswerHello(Connection& connection, const Message& message, Nanoseconds now);
-  bool Welcome(Connection& connection);
+  bool Welcome(Connection& connection, Nanoseconds now);
+  void HearFormer(const Connection& again, Nanoseconds now);
   void Drop(Connection& connection, Nanoseconds now);
   void Refuse(Nanoseconds now);
   void DropLate(Nanoseconds now);
@@ -90,6 +98,7 @@ class Leader {
   int used_connections_ = 0;  // all behind these are free
   Suspect suspects_[kSlots];
   Nanoseconds deadline_ = 0;
+  Nanoseconds next_visit_ = 0;
   Nanoseconds accept_again_ = 0;
   Nanoseconds refusals_since_ = 0;
   int refusals_ = 0;

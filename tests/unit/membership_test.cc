@@ -172,7 +172,7 @@ TEST_F(Group, FreesTheSlotOfAKilledMember) {
   int victim = (LeaderIndex() + 1) % 3;
   Kill(victim, SIGKILL);
   EXPECT_TRUE(Eventually([&] { return reports_[LeaderIndex()].ended_unannounced == 1; },
-                         kSecond));
+                         2 * kSecond));
 }
 
 TEST_F(Group, CountsAnEndThatWasAnnounced) {
@@ -182,8 +182,8 @@ TEST_F(Group, CountsAnEndThatWasAnnounced) {
   reports_[leaver].goodbye = true;
   Sleep(100 * kMillisecond);
   Kill(leaver, SIGKILL);
-  EXPECT_TRUE(
-      Eventually([&] { return reports_[LeaderIndex()].ended_announced == 1; }, kSecond));
+  EXPECT_TRUE(Eventually([&] { return reports_[LeaderIndex()].ended_announced == 1; },
+                         2 * kSecond));
   EXPECT_EQ(reports_[LeaderIndex()].ended_unannounced, 0u);
 }
 
