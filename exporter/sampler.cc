@@ -117,7 +117,7 @@ void Sampler::BecomeChild() {
   activity_ = slow_activity_ = {};
   ended_cpu_seconds_ = 0;
   reported_ = 0;
-  reported_port_ = served_ = false;
+  reported_port_ = served_ = answering_ = false;
   next_beat_ = next_slow_beat_ = now + kFirstBeat;
   left_at_ = now;
   server_.Forget();
@@ -175,7 +175,10 @@ void Sampler::Turn(Nanoseconds until) {
 }
 
 bool Sampler::Rest() noexcept {
-  if (!stop_) Turn(Now() + kRest);
+  if (stop_) return false;
+  Turn(Now() + kRest);
+  // A remedy waits for the end of the pass: it may have the same things in hand.
+  AnswerQuestions(Membership::Take::kNoRemedy);
   return !stop_;
 }
 
@@ -263,12 +266,15 @@ void Sampler::Distribute() {
   }
 }
 
-// Not amid a slow pass, nor amid another answer: each may have the same things in hand.
-void Sampler::AnswerQuestions() {
-  for (Question question; !stop_ && membership_.TakeQuestion(&question);) {
+// One after the other: an answer that rests comes here, too.
+void Sampler::AnswerQuestions(Membership::Take which) {
+  if (answering_) return;
+  answering_ = true;
+  for (Question question; !stop_ && membership_.TakeQuestion(&question, which);) {
     Answer(question);
     close(question.reply_to);
   }
+  answering_ = false;
 }
 
 void Sampler::Answer(const Question& question) {

@@ -82,7 +82,7 @@ class Sampler final : private Pace {
   ServerStart StartServer(char* error);
   void StopServer();
   void Distribute();
-  void AnswerQuestions();
+  void AnswerQuestions(Membership::Take which = Membership::Take::kAny);
   void Answer(const Question& question);
   ReplyStatus Answer(const Question& question, Nanoseconds deadline, JsonText& text);
   void Reply(const Question& question, Nanoseconds deadline, ReplyStatus status,
@@ -114,6 +114,7 @@ class Sampler final : private Pace {
   Server server_;
   Sample sample_;
   QuestionDesk desk_;
+  bool answering_ = false;
   // First the wake descriptor and the desk's; what membership watches follows.
   pollfd watched_[kMaxConnections + 3];
   int wake_ = -1;

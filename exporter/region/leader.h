@@ -2,7 +2,8 @@
 //
 // A slot whose holder has no connection for kSuspectGrace has ended: one rule, which
 // covers a killed member, one that was killed before it connected, and those that a new
-// leader finds.
+// leader finds. The ends of members with a slot are looked for, and not waited for: each
+// of their forks ends a connection, and would wake the leader.
 //
 // On the sampler's thread. No GIL, no malloc; every call returns at once.
 

@@ -274,10 +274,14 @@ bool Membership::KeepQuestion(const Message& message, int descriptor) {
   return true;
 }
 
-bool Membership::TakeQuestion(Question* question) {
-  if (question_count_ == 0) return false;
-  *question = questions_[0];
-  std::copy(questions_ + 1, questions_ + question_count_, questions_);
+bool Membership::TakeQuestion(Question* question, Take which) {
+  Question* end = questions_ + question_count_;
+  Question* oldest = std::find_if(questions_, end, [&](const Question& one) {
+    return which == Take::kAny || !RowOf(one.kind).remedy;
+  });
+  if (oldest == end) return false;
+  *question = *oldest;
+  std::copy(oldest + 1, end, oldest);
   --question_count_;
   return true;
 }

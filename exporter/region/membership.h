@@ -67,8 +67,10 @@ class Membership {
 
   // Adds a question to those of this process, which then has the descriptor.
   void Keep(const Question& question);
-  // A question that the leader asked this process: the oldest that was not taken yet.
-  bool TakeQuestion(Question* question);
+  // A question that the leader asked this process: the oldest that was not taken yet, of
+  // those that may be taken now.
+  enum class Take { kAny, kNoRemedy };
+  bool TakeQuestion(Question* question, Take which = Take::kAny);
   // See Leader::Forward; false where this process leads nobody.
   bool Forward(const Question& question) const;
 

@@ -81,8 +81,8 @@ class Answerer {
   // kInterrupted (pace.Rest() said false) needs no text; one that does not fit in is
   // kBad. Runs on the sampler's thread under the terms of SlowCollector::Collect: no GIL,
   // no malloc, pace.Rest() at least every 0.2 ms, and no longer than until the deadline.
-  // Slow collectors do not run meanwhile, nor another question: they wait for each other.
-  // Never throws.
+  // Never amid another answer, and a remedy not amid a slow pass; whatever else is
+  // answered there shows what is kept. Never throws.
   virtual ReplyStatus Answer(const Inquiry& inquiry, Pace& pace,
                              JsonText& text) noexcept = 0;
 };
