@@ -135,15 +135,12 @@ PageState HeapReader::Load(uintptr_t address, uintptr_t end) {
   int count = static_cast<int>(std::min<uintptr_t>(pages, kWindowPages));
   Look(start_, count, states_);
   if (states_[0] != PageState::kResident) return states_[0];
-  bool in_place = start_ >= in_place_.start &&
-                  start_ + static_cast<uintptr_t>(count) * kPageBytes <= in_place_.end;
-  window_ = in_place ? reinterpret_cast<const char*>(start_) : buffer_;
   for (int i = 0; i < count;) {
     int run = i;
     while (run < count && states_[run] == PageState::kResident) ++run;
     size_t offset = static_cast<size_t>(i) * kPageBytes;
     size_t bytes = static_cast<size_t>(run - i) * kPageBytes;
-    if (run > i && !in_place && !Copy(start_ + offset, offset, bytes)) {
+    if (run > i && !Copy(start_ + offset, offset, bytes)) {
       if (i == 0) return PageState::kAbsent;
       std::fill(states_ + i, states_ + run, PageState::kAbsent);
     }

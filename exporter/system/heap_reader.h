@@ -46,10 +46,6 @@ class HeapReader {
   // False where nothing can be copied.
   bool Open();
 
-  // From now on, windows in this range are read where they are.
-  // REQUIRES: all of it can be read, and nobody else changes or unmaps it meanwhile.
-  void ReadInPlace(const AddressRange& range) { in_place_ = range; }
-
   // Finds reserved huge pages, which are no part of RSS: Measure() leaves them out.
   void FindHugePages();
 
@@ -62,7 +58,7 @@ class HeapReader {
 
   // Whether the window has these bytes, and where.
   bool Holds(uintptr_t address, size_t bytes) const;
-  const void* At(uintptr_t address) const { return window_ + (address - start_); }
+  const void* At(uintptr_t address) const { return buffer_ + (address - start_); }
 
   // Where its copies lie.
   AddressRange buffer() const {
@@ -111,7 +107,6 @@ class HeapReader {
   int file_ = -1;
   int process_memory_ = -1;
   char* buffer_ = nullptr;
-  const char* window_ = nullptr;    // where what start_ is the address of can be read
   std::optional<SafeReader> pipe_;  // once it is the way
   Residency residency_;
 
@@ -122,7 +117,6 @@ class HeapReader {
   int work_ = 0;
   MovedPages moved_;
 
-  AddressRange in_place_{0, 0};
   AddressRange huge_[kMostHugeRanges];
   int huge_count_ = 0;
 };

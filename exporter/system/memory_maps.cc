@@ -66,18 +66,6 @@ uintptr_t LowestAddress() {
   return sscanf(text, "%lx-", &address) == 1 ? address : 0;
 }
 
-AddressRange ReadableHeap() {
-  MapsReader mappings;
-  if (!mappings.Open({})) return {0, 0};
-  for (Mapping mapping; mappings.Next(&mapping);) {
-    if (mapping.name != Mapping::Name::kHeap) continue;
-    // What somebody protected is a mapping of its own.
-    return mapping.readable ? AddressRange{mapping.start, mapping.end}
-                            : AddressRange{0, 0};
-  }
-  return {0, 0};
-}
-
 MapsReader::~MapsReader() {
   if (fd_ >= 0) close(fd_);
 }

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include "exporter/system/address_range.h"
 #include "exporter/system/files.h"
 
 namespace pymalloc_exporter {
@@ -42,10 +41,6 @@ bool ParseMapping(std::string_view line, Mapping* out);
 // The lowest at which anything is mapped now: an executable's, or a library's. 0 where
 // that cannot be told.
 uintptr_t LowestAddress();
-
-// The part of the heap that brk(2) moves, from its start, that can be read throughout;
-// {0, 0} where that cannot be told.
-AddressRange ReadableHeap();
 
 class MapsReader {
  public:

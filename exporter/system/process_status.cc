@@ -1,7 +1,6 @@
 #include "exporter/system/process_status.h"
 
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,11 +65,6 @@ bool IsStopped(pid_t pid) {
   if (end == text.npos || end + 2 >= text.size()) return false;
   char state = text[end + 2];
   return state == 'T' || state == 't';
-}
-
-bool IsOnlyThread() {
-  struct stat tasks;
-  return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == 3;
 }
 
 Reason ProcessCollector::Calibrate() {

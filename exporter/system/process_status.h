@@ -25,10 +25,6 @@ bool ParseStat(std::string_view text, ProcessSample* out, uint64_t* start_ticks)
 // seen.
 bool IsStopped(pid_t pid);
 
-// Whether the calling thread is the only one of its process; false where that cannot be
-// told. Source: the links of /proc/self/task, two and one for each thread.
-bool IsOnlyThread();
-
 class ProcessCollector final : public Collector {
  public:
   explicit ProcessCollector(KernelPaths paths = {}) : paths_(paths) {}

@@ -131,36 +131,6 @@ TEST_F(HeapWalkTest, ShowsEachUsedChunkOnceWithItsFirstWords) {
   EXPECT_EQ(visitor_.first_word, 77u);
 }
 
-TEST_F(HeapWalkTest, FindsTheSameInPlace) {
-  heap_.Fill(5'000);
-  heap_.Finish(heap_.start() + kHeapBytes);
-  ASSERT_EQ(Walk(), Reason::kNone);
-  HeapReader in_place(pace_);
-  ASSERT_TRUE(in_place.Open());
-  in_place.ReadInPlace({heap_.start(), heap_.start() + kHeapBytes});
-  Visitor visitor;
-  ChunkVisitor* visitors[] = {&visitor};
-  auto walk = std::make_unique<HeapWalk>(in_place, visitors, kKey);
-  ASSERT_EQ(walk->Walk(heap_.start(), heap_, HeapKind::kMain), Reason::kNone);
-  EXPECT_EQ(walk->totals().in_use.bytes, totals().in_use.bytes);
-  EXPECT_EQ(walk->totals().free.bytes, totals().free.bytes);
-  EXPECT_EQ(walk->totals().trim_bytes, totals().trim_bytes);
-  EXPECT_EQ(visitor.chunks, visitor_.chunks);
-  EXPECT_EQ(visitor.first_word, visitor_.first_word);
-}
-
-TEST_F(HeapWalkTest, CopiesWhatIsNotInPlace) {
-  heap_.Fill(5'000);
-  heap_.Finish(heap_.start() + kHeapBytes);
-  // A page that may not be touched, though it is in memory.
-  auto* page = reinterpret_cast<void*>(heap_.start() + 100 * kPageBytes);
-  reader_.ReadInPlace({heap_.start(), heap_.start() + 96 * kPageBytes});
-  mprotect(page, kPageBytes, PROT_NONE);
-  EXPECT_EQ(Walk(), Reason::kIncomplete);
-  mprotect(page, kPageBytes, PROT_READ | PROT_WRITE);
-  EXPECT_EQ(Walk(), Reason::kNone);
-}
-
 TEST_F(HeapWalkTest, KnowsChunksOfAThreadsCache) {
   heap_.Word(heap_.Add(64, true))[3] = kKey;
   heap_.Add(64, true);

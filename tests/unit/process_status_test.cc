@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <string>
-#include <thread>
 
 namespace pymalloc_exporter {
 namespace {
@@ -55,20 +53,6 @@ TEST(ParseStat, RefusesATruncatedLine) {
   uint64_t start_ticks;
   EXPECT_FALSE(ParseStat("42 (python) S 1 42", &process, &start_ticks));
   EXPECT_FALSE(ParseStat("no such line", &process, &start_ticks));
-}
-
-TEST(IsOnlyThread, IsWhatTheKernelCounts) {
-  char buffer[4096];
-  ProcessSample process;
-  ASSERT_TRUE(
-      ParseStatus(ReadFile("/proc", "self/status", buffer, sizeof buffer), &process));
-  EXPECT_EQ(IsOnlyThread(), process.threads == 1);  // sanitizers have some of their own
-  std::atomic<bool> ended{false};
-  std::thread other([&] { ended.wait(false); });
-  EXPECT_FALSE(IsOnlyThread());
-  ended = true;
-  ended.notify_all();
-  other.join();
 }
 
 TEST(ProcessCollector, ReadsThisVeryProcess) {

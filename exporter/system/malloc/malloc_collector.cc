@@ -10,8 +10,6 @@
 #include "exporter/system/malloc/arenas.h"
 #include "exporter/system/malloc/heap_walk.h"
 #include "exporter/system/malloc/mapped_blocks.h"
-#include "exporter/system/memory_maps.h"
-#include "exporter/system/process_status.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -120,17 +118,15 @@ Reason MallocCollector::Prove() {
   }
 }
 
-// Nothing allocates between the two readings, unless another thread does; where there is
-// none, the main heap needs no copying.
+// Nothing allocates between the two readings, unless another thread does.
 Reason MallocCollector::CompareWithOracle() {
   NoRest pace;
-  AddressRange in_place = IsOnlyThread() ? ReadableHeap() : AddressRange{0, 0};
   for (int i = 0; i < 3; ++i) {
     MallocOracle oracle;
     if (!AskMalloc(&oracle)) return Reason::kNoOracle;
     if (oracle.heap_bytes + oracle.mapped_bytes > kMostAtInstall) return Reason::kNone;
     MallocSample sample;
-    Reason reason = Walk({}, &sample, pace, in_place);
+    Reason reason = Walk({}, &sample, pace);
     // Room for it may be lacking for the moment; the walks to come prove themselves.
     if (reason == Reason::kSwapped || reason == Reason::kOutOfMemory)
       return Reason::kNone;
@@ -169,13 +165,11 @@ Reason MallocCollector::WalkFor(ChunkVisitor& visitor, Pace& pace) const noexcep
 }
 
 Reason MallocCollector::Walk(std::span<ChunkVisitor* const> visitors,
-                             MallocSample* sample, Pace& pace,
-                             const AddressRange& in_place) const noexcept {
+                             MallocSample* sample, Pace& pace) const noexcept {
   WalkMemory memory;
   if (!memory.usable()) return Reason::kOutOfMemory;
   WalkState& state = memory.Make(layout_, pace, visitors, pymalloc_);
   if (!state.reader.Open()) return Reason::kUnreadable;
-  state.reader.ReadInPlace(in_place);
   if (layout_.huge_pages) state.reader.FindHugePages();
   for (ChunkVisitor* visitor : visitors) visitor->Begin();
   Reason reason = state.arenas.Walk();

@@ -50,8 +50,8 @@ class MallocCollector final : public SlowCollector {
  private:
   Reason Prove();
   Reason CompareWithOracle();
-  Reason Walk(std::span<ChunkVisitor* const> visitors, MallocSample* sample, Pace& pace,
-              const AddressRange& in_place = {0, 0}) const noexcept;
+  Reason Walk(std::span<ChunkVisitor* const> visitors, MallocSample* sample,
+              Pace& pace) const noexcept;
 
   const ArenaFinder* const pymalloc_;
   AllocatorFound found_;
