@@ -18,7 +18,7 @@ from tests.bench.common import Row
 FOLDER = Path(__file__).parent
 # Those of the README's table come first, in its order; others after them by name.
 ORDER = ["walk", "census", "scrape", "startup", "arena_free", "takeover"]
-NO_FIGURES = {"__main__", "common", "compare", "figures", "passes"}
+NO_FIGURES = {"__main__", "common", "compare", "figures", "hooks", "passes"}
 
 
 def groups() -> dict[str, ModuleType]:

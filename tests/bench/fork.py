@@ -18,14 +18,19 @@ from tests.bench.common import (
     percentile,
     run,
 )
+from tests.bench.hooks import FORKER, fork
+from tests.bench.passes import Watched
 
 MEMBER = Row("a fork of a process that does not hold the port", "µs more", most=300)
+BUSY = Row("what a fork waits for us in 2 GB, with every collector at work", "µs", most=300)
 LEADER = Row("the first fork of the process that holds the port, worst", "ms more", most=250)
-ROWS = [MEMBER, LEADER]
+ROWS = [MEMBER, BUSY, LEADER]
 
 PAIRS = 5
 FORKS = 150
 FIRST_FORKS = 12
+BUSY_FORKS = 300
+BUSY_MEGABYTES = "2000"
 
 # Seconds between forks: one after the other, as servers start workers; and so long that the thread
 # takes part again before each.
@@ -94,6 +99,17 @@ def _member() -> Figure:
     return MEMBER.at(_added(pairs), detail, digits=0)
 
 
+def _busy() -> Figure:
+    watched = Watched(FORKER, BUSY_MEGABYTES, SELDOM, "0.06", interval=0.01)
+    try:
+        time.sleep(float(UNTIL_IT_TAKES_PART))
+        waits = fork(watched.program, BUSY_FORKS).all
+    finally:
+        watched.close()
+    detail = f"p25 {percentile(waits, 0.25):.0f}, p99 {percentile(waits, 0.99):.0f}"
+    return BUSY.at(median(waits), detail, digits=0)
+
+
 def _leader() -> Figure:
     alone = median(_forks(bare_environment(), FORKS)) / 1000
     times = [_forks(exporter_environment(free_port()), 1)[0] / 1000 for _ in range(FIRST_FORKS)]
@@ -102,4 +118,4 @@ def _leader() -> Figure:
 
 
 def measure(_: Path) -> list[Figure]:
-    return [_member(), _leader()]
+    return [_member(), _busy(), _leader()]

@@ -1,0 +1,60 @@
+"""What a fork waits for the exporter: its hooks, timed before and after the fork itself.
+
+A fork's own time follows the size of the process, its neighbours and the machine's mood, by far
+more than the hooks take.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tests.bench.passes import NET, Program
+
+# Forks as often as it is asked for, after pauses between the two that it is given as its second and
+# third argument, in seconds. Prints what each fork waited, in microseconds, in all and net. From
+# Python 3.12 on the hooks are the interpreter's: one stops the thread, one starts it again, which
+# 3.13 does once the interpreter comes to it.
+FORKER = f"""{NET}
+import gc, os, random, time
+def hook(name):
+    function = type(len)
+    (found,) = (f for f in gc.get_objects() if type(f) is function and f.__name__ == name)
+    return found
+before, after = hook("before_fork"), hook("after_fork")
+shortest, longest = float(sys.argv[2]), float(sys.argv[3])
+now = time.perf_counter_ns
+for count in sys.stdin:
+    found = []
+    for _ in range(int(count)):
+        time.sleep(random.uniform(shortest, longest))
+        waited = waits()
+        t0 = now()
+        before()
+        t1 = now()
+        stopped = net(t0, t1, waited)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        waited = waits()
+        t2 = now()
+        after()
+        for _ in range(3):
+            pass
+        t3 = now()
+        found += [(t1 - t0 + t3 - t2) / 1000, (stopped + net(t2, t3, waited)) / 1000]
+        os.waitpid(pid, 0)
+    print(*found, flush=True)
+"""
+
+
+class Waits(NamedTuple):
+    """Microseconds that forks waited: in all, and apart from what they waited for a core."""
+
+    all: list[float]
+    net: list[float]
+
+
+def fork(program: Program, forks: int) -> Waits:
+    """Lets a program that ends with FORKER fork."""
+    found = [float(word) for word in program.ask(str(forks)).split()]
+    return Waits(found[::2], found[1::2])
