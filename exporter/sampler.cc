@@ -146,7 +146,8 @@ void Sampler::Run() {
     Turn(std::min(NextDue(), next_slow_beat_));
     Nanoseconds now = Now();
     if (!stop_ && now >= next_slow_beat_) SlowBeat(now);
-    AnswerQuestions();
+    while (AnswerOne(Membership::Take::kAny)) {
+    }
   }
   served_ = server_.serving();
   if (membership_.reason() == Reason::kNone) left_at_ = Now();
@@ -178,7 +179,7 @@ bool Sampler::Rest() noexcept {
   if (stop_) return false;
   Turn(Now() + kRest);
   // A remedy waits for the end of the pass: it may have the same things in hand.
-  AnswerQuestions(Membership::Take::kNoRemedy);
+  AnswerOne(Membership::Take::kNoRemedy);
   return !stop_;
 }
 
@@ -190,7 +191,7 @@ bool Sampler::RestUntil(Nanoseconds until) noexcept {
 }
 
 double Sampler::CpuSecondsLeft() const noexcept {
-  return slow_cpu_end_ - Seconds(CLOCK_THREAD_CPUTIME_ID);
+  return slow_cpu_end_ + answers_cpu_ - Seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
 Nanoseconds Sampler::NextDue() const {
@@ -266,15 +267,17 @@ void Sampler::Distribute() {
   }
 }
 
-// One after the other: an answer that rests comes here, too.
-void Sampler::AnswerQuestions(Membership::Take which) {
-  if (answering_) return;
+// False if there is none. One after the other: an answer that rests comes here, too.
+bool Sampler::AnswerOne(Membership::Take which) {
+  Question question;
+  if (stop_ || answering_ || !membership_.TakeQuestion(&question, which)) return false;
+  double cpu = Seconds(CLOCK_THREAD_CPUTIME_ID);
   answering_ = true;
-  for (Question question; !stop_ && membership_.TakeQuestion(&question, which);) {
-    Answer(question);
-    close(question.reply_to);
-  }
+  Answer(question);
   answering_ = false;
+  close(question.reply_to);
+  answers_cpu_ += Seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+  return true;
 }
 
 void Sampler::Answer(const Question& question) {
@@ -389,6 +392,7 @@ void Sampler::RunCollector(Collector& collector) {
 
 // A pass that a fork cut short is made anew, soon.
 void Sampler::SlowBeat(Nanoseconds now) {
+  answers_cpu_ = 0;
   double cpu = Seconds(CLOCK_THREAD_CPUTIME_ID);
   double interval = static_cast<double>(settings_.slow_interval) / kSecond;
   slow_cpu_end_ = cpu + kMostStretch * interval * settings_.slow_cpu_share;
@@ -405,7 +409,8 @@ void Sampler::SlowBeat(Nanoseconds now) {
   // All is to take no more than its share: the beats since the last pass count, too, but
   // however much they take, slow beats become no rarer than half.
   double walked = Seconds(CLOCK_THREAD_CPUTIME_ID);
-  double used = walked - cpu + std::min(cpu - walked_cpu_seconds_, walked - cpu);
+  double pass = walked - cpu - answers_cpu_;
+  double used = pass + std::min(cpu - walked_cpu_seconds_, pass);
   walked_cpu_seconds_ = walked;
   auto stretched = static_cast<Nanoseconds>(used / settings_.slow_cpu_share * kSecond);
   next_slow_beat_ = now + std::max(settings_.slow_interval, stretched);

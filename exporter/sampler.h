@@ -82,7 +82,7 @@ class Sampler final : private Pace {
   ServerStart StartServer(char* error);
   void StopServer();
   void Distribute();
-  void AnswerQuestions(Membership::Take which = Membership::Take::kAny);
+  bool AnswerOne(Membership::Take which);
   void Answer(const Question& question);
   ReplyStatus Answer(const Question& question, Nanoseconds deadline, JsonText& text);
   void Reply(const Question& question, Nanoseconds deadline, ReplyStatus status,
@@ -122,6 +122,7 @@ class Sampler final : private Pace {
   Nanoseconds next_beat_ = 0;
   Nanoseconds next_slow_beat_ = 0;
   double slow_cpu_end_ = 0;  // of this thread's CPU time: what a slow beat may take
+  double answers_cpu_ = 0;   // what questions took since it began, which is not its own
   Nanoseconds next_serve_ = 0;
   Nanoseconds serve_pause_ = 0;
   Nanoseconds port_missed_since_ = 0;

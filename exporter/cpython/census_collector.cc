@@ -50,19 +50,19 @@ Reason CensusCollector::Collect(Sample& sample, Pace& pace) noexcept {
   Reason state = state_;
   if (state != Reason::kNone) return state;
   CensusSample found;
-  double cpu = Seconds(CLOCK_THREAD_CPUTIME_ID);
-  census_.SetShare(ShareFor(pace.CpuSecondsLeft()));
+  double left = pace.CpuSecondsLeft();
+  census_.SetShare(ShareFor(left));
   Reason reason = TakeCensus(
       facts_, pymalloc_, free_lists_, PymallocCollector::Scope::kProcess,
       sample.process.swap_bytes > 0, top_, large_.last(), pace, census_, &found);
   if (reason != Reason::kNone) return reason;
-  cpu = Seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+  double cpu = left - pace.CpuSecondsLeft();
   double read_bytes = static_cast<double>(found.arenas_read) * arena_bytes_;
   // Where little was read, what a pass takes anyway would count for more than it is.
   if (read_bytes >= kLeastSampleBytes / 2) cpu_seconds_a_byte_ = cpu / read_bytes;
+  pace.Rest();
   sample.census = found;
   if (another_.exchange(false)) history_.Forget();
-  pace.Rest();
   census_.Keep(found, &history_.Next());
   history_.Commit(Seconds(CLOCK_REALTIME));
   return Reason::kNone;

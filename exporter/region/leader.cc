@@ -25,10 +25,14 @@ constexpr int kAcceptsAtOnce = 64;
 // Connections, those of the server and the rest.
 constexpr int kDescriptors = 1024;
 
-// How often those that are settled are visited. Nobody waits for their hang-ups: a
-// member's thread ends at each of its forks, and the fork would wait for the leader to
-// wake.
+// How often those that are settled are visited, and where there is no room for others.
+// Nobody waits for their hang-ups: a member's thread ends at each of its forks, and the
+// fork would wait for the leader to wake.
 constexpr Nanoseconds kVisitPause = 250 * kMillisecond;
+constexpr Nanoseconds kCrowdedVisitPause = 10 * kMillisecond;
+
+// A member says no more than that between two visits, unless it has gone wild.
+constexpr int kMostHeard = 8;
 
 // How often slots are looked through when nothing happens, and while somebody is suspect.
 constexpr Nanoseconds kQuietAudit = 2 * kSecond;
@@ -43,7 +47,7 @@ void Leader::Begin(int listener, const Region& region, int descriptor, uint64_t 
   descriptor_ = descriptor;
   own_nonce_ = nonce;
   for (Suspect& suspect : suspects_) suspect = {};
-  deadline_ = next_visit_ = accept_again_ = refusals_since_ = 0;
+  deadline_ = visited_at_ = accept_again_ = refusals_since_ = 0;
   refusals_ = 0;
 }
 
@@ -74,7 +78,8 @@ bool Leader::Forward(const Question& question) const {
   return Send(member->fd, message, question.reply_to);
 }
 
-bool Leader::HasMembers() const {
+bool Leader::HasMembers(Nanoseconds now) {
+  VisitSettled(now);
   std::span<const Connection> used = Used();
   return std::any_of(used.begin(), used.end(),
                      [](const Connection& c) { return c.stage == Stage::kMember; });
@@ -91,29 +96,31 @@ int Leader::Watch(pollfd* fds, Nanoseconds now) const {
 }
 
 void Leader::Handle(const pollfd* fds, int count, Nanoseconds now) {
-  HearAll(fds, count, now);
-  if (now >= next_visit_) VisitSettled(now);
-  if (count > 0 && fds[0].fd == listener_ && fds[0].revents != 0) Accept(now);
-  DropLate(now);
-  Audit(now);
-}
-
-void Leader::HearAll(const pollfd* fds, int count, Nanoseconds now) {
   for (int i = 0; i < count; ++i) {
     if (fds[i].revents == 0 || fds[i].fd == listener_) continue;
     Connection* connection = ConnectionOf(fds[i].fd);
     if (connection != nullptr) Hear(*connection, now);
   }
+  if (now >= visited_at_ + kVisitPause) VisitSettled(now);
+  if (count > 0 && fds[0].fd == listener_ && fds[0].revents != 0) Accept(now);
+  DropLate(now);
+  Audit(now);
 }
 
 void Leader::VisitSettled(Nanoseconds now) {
-  next_visit_ = now + kVisitPause;
+  visited_at_ = now;
   pollfd fds[kMaxConnections];
   int count = 0;
   for (const Connection& connection : Used()) {
     if (connection.settled()) fds[count++] = {connection.fd, POLLIN | POLLRDHUP, 0};
   }
-  if (count > 0 && poll(fds, static_cast<nfds_t>(count), 0) > 0) HearAll(fds, count, now);
+  if (count == 0 || poll(fds, static_cast<nfds_t>(count), 0) <= 0) return;
+  for (int i = 0; i < count; ++i) {
+    if (fds[i].revents == 0) continue;
+    Connection* connection = ConnectionOf(fds[i].fd);
+    // What it has to say may stand before its end.
+    for (int heard = 0; heard < kMostHeard && Hear(*connection, now);) ++heard;
+  }
 }
 
 Leader::Connection* Leader::FreeConnection() {
@@ -141,7 +148,7 @@ void Leader::Accept(Nanoseconds now) {
       return;
     }
     Connection* connection = FreeConnection();
-    if (connection == nullptr) {
+    if (connection == nullptr && now >= visited_at_ + kCrowdedVisitPause) {
       VisitSettled(now);
       connection = FreeConnection();
     }
@@ -159,15 +166,16 @@ void Leader::Accept(Nanoseconds now) {
   }
 }
 
-void Leader::Hear(Connection& connection, Nanoseconds now) {
+bool Leader::Hear(Connection& connection, Nanoseconds now) {
   Message message;
   int descriptor;
   Received received = Receive(connection.fd, &message, &descriptor);
   // Nobody has a descriptor to give to the leader.
   if (descriptor >= 0) close(descriptor);
-  if (received == Received::kNothing) return;
-  if (received != Received::kMessage || !Answer(connection, message, now))
-    Drop(connection, now);
+  if (received == Received::kNothing) return false;
+  if (received == Received::kMessage && Answer(connection, message, now)) return true;
+  Drop(connection, now);
+  return false;
 }
 
 bool Leader::Answer(Connection& connection, const Message& message, Nanoseconds now) {
@@ -207,20 +215,20 @@ bool Leader::AnswerHello(Connection& connection, const Message& message,
 }
 
 bool Leader::Welcome(Connection& connection, Nanoseconds now) {
-  HearFormer(connection, now);
+  DropFormer(connection, now);
   Message welcome = MakeMessage(MessageKind::kWelcome);
   welcome.region_id = region_.id();
   connection.stage = Stage::kMember;
   return Send(connection.fd, welcome, descriptor_);
 }
 
-// A process that comes back after a fork: its connection of before has ended, which is
-// known now, and not only at the next visit.
-void Leader::HearFormer(const Connection& again, Nanoseconds now) {
+// A process that comes back after a fork: its connection of before has ended, though
+// nobody has looked since.
+void Leader::DropFormer(const Connection& again, Nanoseconds now) {
   for (Connection& connection : Used()) {
-    if (&connection != &again && connection.settled() &&
+    if (&connection != &again && connection.stage == Stage::kMember &&
         connection.nonce == again.nonce) {
-      Hear(connection, now);
+      Drop(connection, now);
     }
   }
 }
@@ -271,7 +279,7 @@ void Leader::Audit(Nanoseconds now) {
   deadline_ = now + kQuietAudit;
   uint64_t without_slot = 0;
   for (const Connection& connection : Used()) {
-    if (connection.settled()) deadline_ = std::min(deadline_, next_visit_);
+    if (connection.settled()) deadline_ = std::min(deadline_, visited_at_ + kVisitPause);
     if (connection.stage == Stage::kMember && connection.without_slot) ++without_slot;
     bool waiting =
         connection.stage == Stage::kAwaitHello || connection.stage == Stage::kAwaitProof;

@@ -3,7 +3,7 @@
 // A slot whose holder has no connection for kSuspectGrace has ended: one rule, which
 // covers a killed member, one that was killed before it connected, and those that a new
 // leader finds. The ends of members with a slot are looked for, and not waited for: each
-// of their forks ends a connection, and would wake the leader.
+// of their forks ends a connection, and would wait for the leader to wake.
 //
 // On the sampler's thread. No GIL, no malloc; every call returns at once.
 
@@ -44,7 +44,7 @@ class Leader {
   bool Forward(const Question& question) const;
 
   // Whether some other process is connected, so that it could lead.
-  bool HasMembers() const;
+  bool HasMembers(Nanoseconds now);
 
  private:
   enum class Stage { kFree, kAwaitHello, kAwaitProof, kMember };
@@ -77,13 +77,13 @@ class Leader {
   void Accept(Nanoseconds now);
   Connection* FreeConnection();
   Connection* ConnectionOf(int fd);
-  void HearAll(const pollfd* fds, int count, Nanoseconds now);
   void VisitSettled(Nanoseconds now);
-  void Hear(Connection& connection, Nanoseconds now);
+  // True if there was a message that made sense: there may be more.
+  bool Hear(Connection& connection, Nanoseconds now);
   bool Answer(Connection& connection, const Message& message, Nanoseconds now);
   bool AnswerHello(Connection& connection, const Message& message, Nanoseconds now);
   bool Welcome(Connection& connection, Nanoseconds now);
-  void HearFormer(const Connection& again, Nanoseconds now);
+  void DropFormer(const Connection& again, Nanoseconds now);
   void Drop(Connection& connection, Nanoseconds now);
   void Refuse(Nanoseconds now);
   void DropLate(Nanoseconds now);
@@ -99,7 +99,7 @@ class Leader {
   int used_connections_ = 0;  // all behind these are free
   Suspect suspects_[kSlots];
   Nanoseconds deadline_ = 0;
-  Nanoseconds next_visit_ = 0;
+  Nanoseconds visited_at_ = 0;
   Nanoseconds accept_again_ = 0;
   Nanoseconds refusals_since_ = 0;
   int refusals_ = 0;

@@ -51,7 +51,7 @@ void Membership::Open(Nanoseconds now) {
 }
 
 void Membership::Close() {
-  alone_before_ = state_ == State::kLeading && !leader_.HasMembers();
+  alone_before_ = state_ == State::kLeading && !leader_.HasMembers(Now());
   leader_.End();
   DropQuestions();
   Hang();
@@ -254,11 +254,21 @@ bool Membership::AnswerWelcome(const Message& message, int descriptor) {
   return true;
 }
 
-// Of more than may be asked at once, nobody waits for the oldest any more.
+// Of more than may be asked at once, nobody waits any more for the one that ends first.
 void Membership::Keep(const Question& question) {
-  Question oldest;
-  if (question_count_ == kMostAtOnce && TakeQuestion(&oldest)) close(oldest.reply_to);
+  if (question_count_ == kMostAtOnce) {
+    Question* over = std::min_element(
+        questions_, questions_ + question_count_,
+        [](const Question& a, const Question& b) { return a.deadline < b.deadline; });
+    close(over->reply_to);
+    Remove(over);
+  }
   questions_[question_count_++] = question;
+}
+
+void Membership::Remove(Question* question) {
+  std::copy(question + 1, questions_ + question_count_, question);
+  --question_count_;
 }
 
 bool Membership::KeepQuestion(const Message& message, int descriptor) {
@@ -281,8 +291,7 @@ bool Membership::TakeQuestion(Question* question, Take which) {
   });
   if (oldest == end) return false;
   *question = *oldest;
-  std::copy(oldest + 1, end, oldest);
-  --question_count_;
+  Remove(oldest);
   return true;
 }
 

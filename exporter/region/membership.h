@@ -105,6 +105,7 @@ class Membership {
   bool AnswerChallenge(const Message& message);
   bool AnswerWelcome(const Message& message, int descriptor);
   bool KeepQuestion(const Message& message, int descriptor);
+  void Remove(Question* question);
   void DropQuestions();
   void MoveTo(const Region& region);
   void HoldDescriptor(int descriptor);

@@ -41,8 +41,9 @@ class Pace {
   virtual ~Pace() = default;
 
   // Rests for some 50 microseconds, and does what has become due meanwhile: others are
-  // answered, the fast collectors run. False when the walk has to end now (a fork waits):
-  // return kInconsistent, which makes the run count as not made.
+  // heard, the fast collectors run, and a question may be answered, which takes longer.
+  // False when the walk has to end now (a fork waits): return kInconsistent, which makes
+  // the run count as not made.
   // REQUIRES: the caller reads no arena (ArenaRegistry::BeginRead) at that moment.
   virtual bool Rest() noexcept = 0;
 
@@ -51,7 +52,7 @@ class Pace {
     static const StopFlag never{false};
     return never;
   }
-  // The same until a time (CLOCK_MONOTONIC), for whoever waits for something.
+  // Until a time (CLOCK_MONOTONIC), for whoever waits for something. Questions wait, too.
   virtual bool RestUntil(Nanoseconds) noexcept { return Rest(); }
 
   // The most that a walk waits in all for what passes by itself.

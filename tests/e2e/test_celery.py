@@ -34,7 +34,7 @@ def test_a_child_for_each_task_leaves_nothing_behind(tmp_path: Path) -> None:
         done = run.figures.glob
         wait_until(lambda: len([*done("*.done")]) == TASKS, "the tasks", 60, explain=run.server.log)
         scrape = run.wait_complete()
-        # Those that lived for a second had a slot, for half a second more.
+        # Those that lived for a second had a slot, for less than a second more.
         assert max(int(worker) for worker in scrape.roles()) < 3 * 3
         run.stop()
         assert run.code == 0

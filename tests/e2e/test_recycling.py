@@ -36,7 +36,7 @@ def test_recycled_workers_reuse_slots(start: Start) -> None:
         seen.update(service.workers())
     scrape = service.wait_complete()
     assert len(seen) >= 10
-    # Slots of the dead are kept for half a second, so twice as many can be in use.
+    # Slots of the dead are kept for less than a second, so twice as many can be in use.
     assert max(slots(scrape)) < 2 * 5
 
 

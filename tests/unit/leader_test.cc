@@ -12,6 +12,7 @@ namespace pymalloc_exporter {
 namespace {
 
 constexpr uint64_t kOwn = 1, kMember = 2;
+constexpr Nanoseconds kVisits = 250 * kMillisecond;
 
 class LeaderTest : public testing::Test {
  protected:
@@ -38,10 +39,11 @@ class LeaderTest : public testing::Test {
     int count = leader_.Watch(fds_.data(), now_);
     poll(fds_.data(), static_cast<nfds_t>(count), 0);
     leader_.Handle(fds_.data(), count, now_);
+    EXPECT_GT(leader_.Deadline(), now_);
   }
   int Watched() { return leader_.Watch(fds_.data(), now_); }
 
-  // A member that says hello, and takes its welcome.
+  // A member that says hello, takes its welcome, and says its slot, if it has one.
   int Join(uint64_t nonce, int slot) {
     int fd = ConnectTo(name_);
     Message hello = MakeMessage(MessageKind::kHello);
@@ -50,6 +52,9 @@ class LeaderTest : public testing::Test {
     EXPECT_TRUE(Send(fd, hello, -1));
     Turn();
     EXPECT_EQ(Hear(fd), MessageKind::kWelcome);
+    Message told = MakeMessage(MessageKind::kSlot);
+    told.slot = slot;
+    EXPECT_TRUE(slot == kNoSlot || Send(fd, told, -1));
     return fd;
   }
   MessageKind Hear(int fd) {
@@ -81,32 +86,54 @@ TEST_F(LeaderTest, WaitsForNothingFromAMemberWithASlot) {
   close(with);
 }
 
-TEST_F(LeaderTest, VisitsThoseWithASlotAndFreesWhatTheyHadAfterAWhile) {
+TEST_F(LeaderTest, LooksForTheEndOfAMemberWithASlotAndFreesItAfterAWhile) {
+  EXPECT_GT(leader_.Deadline(), now_ + kSuspectGrace / 2);
   int fd = Join(kMember, slot_);
-  EXPECT_LE(leader_.Deadline(), now_ + 250 * kMillisecond);
+  EXPECT_LE(leader_.Deadline(), now_ + kVisits);
   close(fd);
-  Turn();
-  EXPECT_TRUE(leader_.HasMembers());
-  Turn(250 * kMillisecond);
-  EXPECT_FALSE(leader_.HasMembers());
+  Turn(kVisits);
+  Turn(kSuspectGrace - kMillisecond);
   EXPECT_EQ(region_.Owner(slot_), kMember);
-  Turn(kSuspectGrace);
+  Turn(kMillisecond);
   EXPECT_EQ(region_.Owner(slot_), 0u);
+  EXPECT_EQ(region_.counters().ended_unannounced, 1u);
+}
+
+TEST_F(LeaderTest, KnowsOfAnEndWhenItIsAskedForMembers) {
+  int fd = Join(kMember, slot_);
+  EXPECT_TRUE(leader_.HasMembers(now_));
+  close(fd);
+  EXPECT_FALSE(leader_.HasMembers(now_));
 }
 
 TEST_F(LeaderTest, AsksAMemberThatForkedByItsNewConnectionAtOnce) {
-  int before = Join(kMember, slot_);
-  EXPECT_TRUE(Ask());
-  close(before);
-  EXPECT_FALSE(Ask());
-  int after = Join(kMember, slot_);
-  EXPECT_TRUE(Ask());
-  EXPECT_EQ(Hear(after), MessageKind::kQuestion);
-  close(after);
+  for (int forks = 0; forks < 3; ++forks) {
+    int fd = Join(kMember, slot_);
+    ASSERT_TRUE(Ask());
+    EXPECT_EQ(Hear(fd), MessageKind::kQuestion);
+    close(fd);
+    EXPECT_FALSE(Ask());
+  }
+}
+
+TEST_F(LeaderTest, CountsThoseWithoutASlotOnce) {
+  int fd = Join(kMember, kNoSlot);
+  Message none = MakeMessage(MessageKind::kSlot);
+  none.slot = kNoSlot;
+  EXPECT_TRUE(Send(fd, none, -1));
+  Turn();
+  EXPECT_EQ(region_.counters().processes_without_slot, 1u);
+  close(fd);
+  fd = Join(kMember, kNoSlot);
+  EXPECT_TRUE(Send(fd, none, -1));
+  Turn();
+  EXPECT_EQ(region_.counters().processes_without_slot, 1u);
+  close(fd);
 }
 
 TEST_F(LeaderTest, MakesRoomByTheEndsThatItHasNotHeardOf) {
   for (uint64_t i = 0; i < kMaxConnections; ++i) close(Join(100 + i, 10));
+  now_ += 10 * kMillisecond;
   int fd = Join(kMember, slot_);
   EXPECT_TRUE(Ask());
   close(fd);

@@ -13,20 +13,23 @@
 namespace pymalloc_exporter {
 namespace {
 
-// A walk that takes for ever.
-class Endless final : public SlowCollector {
+// A walk that ends when it is told to.
+class Long final : public SlowCollector {
  public:
   CollectorId id() const override { return CollectorId::kCensus; }
   Reason Collect(Sample&, Pace& pace) noexcept override {
     began_ = true;
-    while (pace.Rest()) {
+    while (!over_) {
+      if (!pace.Rest()) return Reason::kInconsistent;
     }
-    return Reason::kInconsistent;
+    return Reason::kNone;
   }
   bool began() const { return began_; }
+  void End() { over_ = true; }
 
  private:
   std::atomic<bool> began_{false};
+  std::atomic<bool> over_{false};
 };
 
 // A remedy that works at once.
@@ -64,35 +67,40 @@ class SamplerTest : public ServerTest {
     }
     return false;
   }
+  std::string Trim() const {
+    return Exchange("POST " + kPath +
+                    "trim HTTP/1.1\r\nHost: " + ListeningPorts(address_) +
+                    "\r\nX-Pymalloc-Exporter: 1\r\nContent-Length: 0\r\n\r\n");
+  }
   void TearDown() override {
     sampler_.stop() = true;
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
     ServerTest::TearDown();
   }
 
+  const std::string kPath = "/api/v1/workers/0/";
   Sampler& sampler_ = *new Sampler;
   std::thread thread_;
 };
 
 TEST_F(SamplerTest, ShowsWhatItHasAmidASlowPassAndLeavesRemediesToItsEnd) {
-  Endless endless;
+  Long pass;
   SampleAnswerer sample;
   Quick remedy;
-  SlowCollector* slow[] = {&endless};
+  SlowCollector* slow[] = {&pass};
   Answerer* answerers[] = {&sample, &remedy};
   Run(slow, answerers);
-  const std::string path = "/api/v1/workers/0/";
-  ASSERT_TRUE(ServedWithin(10 * kSecond, path + "sample"));
-  EXPECT_TRUE(endless.began());
-  std::thread admin([&] {
-    Exchange("POST " + path + "trim HTTP/1.1\r\nHost: " + ListeningPorts(address_) +
-             "\r\nX-Pymalloc-Exporter: 1\r\nContent-Length: 0\r\n\r\n");
-  });
+  ASSERT_TRUE(ServedWithin(10 * kSecond, kPath + "sample"));
+  EXPECT_TRUE(pass.began());
+  std::string answer;
+  std::thread admin([&] { answer = Trim(); });
   Sleep(100 * kMillisecond);
-  EXPECT_NE(Get(path + "sample").find("200 OK"), std::string::npos);
+  EXPECT_NE(Get(kPath + "sample").find("200 OK"), std::string::npos);
   EXPECT_FALSE(remedy.applied());
-  sampler_.stop() = true;
+  pass.End();
   admin.join();
+  EXPECT_NE(answer.find("200 OK"), std::string::npos) << answer;
+  EXPECT_TRUE(remedy.applied());
 }
 
 }  // namespace
