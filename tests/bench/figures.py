@@ -1,7 +1,7 @@
 """The registry: every file of this folder that has ROWS and measure() is a group of figures.
 
     ROWS = [Row(...), ...]                    # what the README's table has, with goals
-    def measure(programs: Path) -> list[Figure]: ...   # one of each row, in their order
+    def measure(programs: Path) -> list[Figure]: ...   # of each row that can be had here
 
 `programs` is the folder with the compiled benchmarks: each `NAME_bench.cc` here is one.
 """

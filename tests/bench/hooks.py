@@ -1,19 +1,22 @@
 """What a fork waits for the exporter: its hooks, timed before and after the fork itself.
 
 A fork's own time follows the size of the process, its neighbours and the machine's mood, by far
-more than the hooks take.
+more than the hooks take. What it takes longer with our pages and mappings is not in here.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 from tests.bench.passes import NET, Program
 
+# The hooks are the interpreter's, where it warns of forks with threads: one stops the thread, one
+# starts it again, which 3.13 does once the interpreter comes to it.
+HAS_HOOKS = sys.version_info >= (3, 12)
+
 # Forks as often as it is asked for, after pauses between the two that it is given as its second and
-# third argument, in seconds. Prints what each fork waited, in microseconds, in all and net. From
-# Python 3.12 on the hooks are the interpreter's: one stops the thread, one starts it again, which
-# 3.13 does once the interpreter comes to it.
+# third argument, in seconds. Prints what each fork waited, in microseconds, in all and net.
 FORKER = f"""{NET}
 import gc, os, random, time
 def hook(name):

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from pathlib import Path
 
 from tests.bench.common import Figure, Row, percentile
-from tests.bench.hooks import FORKER, fork
+from tests.bench.hooks import FORKER, HAS_HOOKS, fork
 from tests.bench.passes import NET, SLOW, Pass, Watched
 
 CALLS = ("mmap", "munmap", "malloc")
@@ -76,11 +76,10 @@ print("DONE", flush=True)
 """
 
 # Beside the same with slow collectors that never run: what the thread's own stop and start
-# costs is another figure. In turns, so that both meet the same machine.
+# costs is another figure. In turns, so that both meet the same machine; the other one is stopped.
 TURNS = 20
 FORKS = 200
-# Small, so that the pause between two forks lets a pass begin, and often come to its end. After a
-# fork the thread rests for 20 ms.
+# Small, so that the pause between two forks lets a pass begin, and often come to its end.
 FORKER_MEGABYTES = "30"
 PAUSES = ("0.022", "0.045")
 NEVER = 3600
@@ -134,9 +133,12 @@ def _forks() -> Figure:
     beside: list[float] = []
     try:
         time.sleep(UNTIL_IT_TAKES_PART)
+        for stopped in (without.program, watched.program):
+            stopped.stop()
         for _ in range(TURNS):
             for one, times in ((without.program, alone), (watched.program, beside)):
-                times += fork(one, FORKS).net
+                with one.running():
+                    times += fork(one, FORKS).net
     finally:
         watched.close()
         without.close()
@@ -149,4 +151,4 @@ def _forks() -> Figure:
 
 
 def measure(_: Path) -> list[Figure]:
-    return [*_calls(), _forks()]
+    return [*_calls(), *([_forks()] if HAS_HOOKS else [])]

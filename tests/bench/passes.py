@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
 from bisect import bisect_left
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,6 +108,17 @@ class Program:
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
         return self.hear()
+
+    def stop(self) -> None:
+        """The program and its collectors stand still from now on."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Until the end of the block a stopped program goes on."""
+        self._process.send_signal(signal.SIGCONT)
+        yield
+        self.stop()
 
     def close(self) -> None:
         self._process.kill()
