@@ -12,6 +12,7 @@
 #include "exporter/system/descriptors.h"
 #include "exporter/system/log.h"
 #include "exporter/system/malloc/trim.h"
+#include "exporter/system/pass_memory.h"
 #include "exporter/system/process_status.h"
 
 namespace pymalloc_exporter {
@@ -21,7 +22,7 @@ namespace {
 constexpr Nanoseconds kFirstBeat = kSecond;
 
 // How long the thread stays out of the way of an application that just began or forked,
-// unless it has work to do. One that runs makes each first write to a page dearer (the
+// unless it serves. One that runs makes each first write to a page dearer (the
 // kernel copies the page, and interrupts all processors that run threads of this
 // process); one that takes its place and leaves again wakes the leader for nothing, and
 // forks come in bursts. The second is the end of it where there is always another fork,
@@ -126,10 +127,7 @@ void Sampler::BecomeChild() {
 }
 
 Nanoseconds Sampler::SettleTime() const {
-  if (served_) return 0;
-  Nanoseconds now = Now();
-  Nanoseconds due = std::min({next_beat_, next_slow_beat_, left_at_ + kLongestAbsence});
-  return std::min(kSettleTime, due - now);
+  return served_ ? 0 : std::min(kSettleTime, left_at_ + kLongestAbsence - Now());
 }
 
 void Sampler::Run() {
@@ -139,6 +137,7 @@ void Sampler::Run() {
     return;
   }
   LogFromOwnTable();
+  GiveBackWhatIsLeft();
   walked_cpu_seconds_ = 0;
   wake_ = OpenWakeDescriptor();
   membership_.Open(Now());

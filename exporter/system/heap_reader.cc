@@ -12,6 +12,7 @@
 
 #include "exporter/system/filters.h"
 #include "exporter/system/memory_maps.h"
+#include "exporter/system/pass_memory.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -25,7 +26,7 @@ constexpr uintptr_t PageOf(uintptr_t address) { return address & ~(kPageBytes - 
 }  // namespace
 
 HeapReader::~HeapReader() {
-  if (buffer_ != nullptr) munmap(buffer_, kBufferBytes);
+  if (buffer_ != nullptr) GiveBack(buffer_, kBufferBytes, pace_.stop());
   if (file_ >= 0) close(file_);
   if (process_memory_ >= 0) close(process_memory_);
 }
@@ -95,6 +96,7 @@ bool HeapReader::Copy(uintptr_t address, size_t offset, size_t bytes) {
 }
 
 void HeapReader::Worked(int pages) {
+  if (pace_.stop()) stopped_ = true;  // a fork waits: sooner than the next rest
   work_ += pages;
   if (work_ < kRestAfterPages) return;
   work_ = 0;

@@ -105,7 +105,7 @@ def _busy() -> Figure:
     watched = Watched(FORKER, BUSY_MEGABYTES, *BUSY_PAUSES, interval=0.01)
     try:
         time.sleep(float(UNTIL_IT_TAKES_PART))
-        waits = fork(watched.program, BUSY_FORKS).all
+        waits = fork(watched.program, BUSY_FORKS).wall
     finally:
         watched.close()
     detail = f"p10 {percentile(waits, 0.1):.0f}, p90 {percentile(waits, 0.9):.0f}"

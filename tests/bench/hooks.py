@@ -9,15 +9,16 @@ from __future__ import annotations
 import sys
 from typing import NamedTuple
 
-from tests.bench.passes import NET, Program
+from tests.bench.passes import Program
 
 # The hooks are the interpreter's, where it warns of forks with threads: one stops the thread, one
 # starts it again, which 3.13 does once the interpreter comes to it.
 HAS_HOOKS = sys.version_info >= (3, 12)
 
 # Forks as often as it is asked for, after pauses between the two that it is given as its second and
-# third argument, in seconds. Prints what each fork waited, in microseconds, in all and net.
-FORKER = f"""{NET}
+# third argument, in seconds. Prints what each fork waited, in microseconds, and the CPU time that
+# all its threads used meanwhile.
+FORKER = """
 import gc, os, random, time
 def hook(name):
     function = type(len)
@@ -25,36 +26,37 @@ def hook(name):
     return found
 before, after = hook("before_fork"), hook("after_fork")
 shortest, longest = float(sys.argv[2]), float(sys.argv[3])
-now = time.perf_counter_ns
+def now():
+    return time.process_time_ns(), time.perf_counter_ns()
 for count in sys.stdin:
     found = []
     for _ in range(int(count)):
         time.sleep(random.uniform(shortest, longest))
-        waited = waits()
-        t0 = now()
+        c0, t0 = now()
         before()
-        t1 = now()
-        stopped = net(t0, t1, waited)
+        c1, t1 = now()
         pid = os.fork()
         if pid == 0:
             os._exit(0)
-        waited = waits()
-        t2 = now()
+        c2, t2 = now()
         after()
         for _ in range(3):
             pass
-        t3 = now()
-        found += [(t1 - t0 + t3 - t2) / 1000, (stopped + net(t2, t3, waited)) / 1000]
+        c3, t3 = now()
+        found += [(t1 - t0 + t3 - t2) / 1000, (c1 - c0 + c3 - c2) / 1000]
         os.waitpid(pid, 0)
     print(*found, flush=True)
 """
 
 
 class Waits(NamedTuple):
-    """Microseconds that forks waited: in all, and apart from what they waited for a core."""
+    """Microseconds that forks waited, and those of CPU time that were used meanwhile.
 
-    all: list[float]
-    net: list[float]
+    The rest of a wait is the machine's: for a core, or for a processor that its host took away.
+    """
+
+    wall: list[float]
+    cpu: list[float]
 
 
 def fork(program: Program, forks: int) -> Waits:

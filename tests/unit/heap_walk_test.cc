@@ -18,7 +18,9 @@ constexpr size_t kHeapBytes = size_t{8} << 20;
 class NoPace final : public Pace {
  public:
   bool Rest() noexcept override { return --rests_left != 0; }
+  const StopFlag& stop() const noexcept override { return stopped; }
   int rests_left = 0;  // for ever
+  StopFlag stopped{false};
 };
 
 // A heap made by hand, chunk after chunk, between pages that may not be touched.
@@ -129,6 +131,13 @@ TEST_F(HeapWalkTest, ShowsEachUsedChunkOnceWithItsFirstWords) {
   ASSERT_EQ(Walk(), Reason::kNone);
   EXPECT_EQ(visitor_.chunks, 1u);
   EXPECT_EQ(visitor_.first_word, 77u);
+}
+
+TEST_F(HeapWalkTest, EndsBeforeTheNextRestWhenAForkWaits) {
+  heap_.Fill(5'000);
+  pace_.stopped = true;
+  EXPECT_EQ(Walk(), Reason::kInconsistent);
+  EXPECT_EQ(pace_.rests_left, 0);
 }
 
 TEST_F(HeapWalkTest, KnowsChunksOfAThreadsCache) {

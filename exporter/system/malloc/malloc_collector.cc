@@ -10,6 +10,7 @@
 #include "exporter/system/malloc/arenas.h"
 #include "exporter/system/malloc/heap_walk.h"
 #include "exporter/system/malloc/mapped_blocks.h"
+#include "exporter/system/pass_memory.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -34,13 +35,14 @@ struct WalkState {
 
 class WalkMemory {
  public:
-  WalkMemory()
-      : memory_(mmap(nullptr, sizeof(WalkState), PROT_READ | PROT_WRITE,
+  explicit WalkMemory(const Pace& pace)
+      : pace_(pace),
+        memory_(mmap(nullptr, sizeof(WalkState), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
   ~WalkMemory() {
     if (!usable()) return;
     if (state_ != nullptr) state_->~WalkState();
-    munmap(memory_, sizeof(WalkState));
+    GiveBack(memory_, sizeof(WalkState), pace_.stop());
   }
   WalkMemory(const WalkMemory&) = delete;
   WalkMemory& operator=(const WalkMemory&) = delete;
@@ -53,6 +55,7 @@ class WalkMemory {
   }
 
  private:
+  const Pace& pace_;
   void* memory_;
   WalkState* state_ = nullptr;
 };
@@ -166,7 +169,7 @@ Reason MallocCollector::WalkFor(ChunkVisitor& visitor, Pace& pace) const noexcep
 
 Reason MallocCollector::Walk(std::span<ChunkVisitor* const> visitors,
                              MallocSample* sample, Pace& pace) const noexcept {
-  WalkMemory memory;
+  WalkMemory memory(pace);
   if (!memory.usable()) return Reason::kOutOfMemory;
   WalkState& state = memory.Make(layout_, pace, visitors, pymalloc_);
   if (!state.reader.Open()) return Reason::kUnreadable;

@@ -1,0 +1,43 @@
+#include "exporter/system/pass_memory.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <vector>
+
+namespace pymalloc_exporter {
+namespace {
+
+constexpr size_t kBytes = 8192;
+
+void* Map() {
+  return mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+              0);
+}
+
+bool Mapped(void* memory) { return msync(memory, kBytes, MS_ASYNC) == 0; }
+
+TEST(PassMemory, IsGivenBackAtOnce) {
+  void* memory = Map();
+  GiveBack(memory, kBytes, false);
+  EXPECT_FALSE(Mapped(memory));
+}
+
+TEST(PassMemory, IsLeftForLaterInAHurry) {
+  void* memory = Map();
+  GiveBack(memory, kBytes, true);
+  EXPECT_TRUE(Mapped(memory));
+  GiveBackWhatIsLeft();
+  EXPECT_FALSE(Mapped(memory));
+}
+
+TEST(PassMemory, IsNeverForgotten) {
+  std::vector<void*> all;
+  for (int i = 0; i < 10; ++i) all.push_back(Map());
+  for (void* memory : all) GiveBack(memory, kBytes, true);
+  GiveBackWhatIsLeft();
+  for (void* memory : all) EXPECT_FALSE(Mapped(memory));
+}
+
+}  // namespace
+}  // namespace pymalloc_exporter
