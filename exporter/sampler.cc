@@ -131,21 +131,21 @@ Nanoseconds Sampler::SettleTime() const {
 }
 
 void Sampler::Run() {
+  GiveBackWhatIsLeft();
   if (OwnDescriptors() == DescriptorTable::kShared) {
     LogLine("close_range(2) and unshare(2) are refused here: off");
     off_ = true;
     return;
   }
   LogFromOwnTable();
-  GiveBackWhatIsLeft();
-  walked_cpu_seconds_ = 0;
+  walked_cpu_seconds_ = answers_cpu_ = 0;
   wake_ = OpenWakeDescriptor();
   membership_.Open(Now());
   while (!stop_) {
     Turn(std::min(NextDue(), next_slow_beat_));
     Nanoseconds now = Now();
     if (!stop_ && now >= next_slow_beat_) SlowBeat(now);
-    while (AnswerOne(Membership::Take::kAny)) {
+    while (AnswerOne(Membership::Take::kAny) && Now() < next_slow_beat_) {
     }
   }
   served_ = server_.serving();
@@ -190,7 +190,7 @@ bool Sampler::RestUntil(Nanoseconds until) noexcept {
 }
 
 double Sampler::CpuSecondsLeft() const noexcept {
-  return slow_cpu_end_ + answers_cpu_ - Seconds(CLOCK_THREAD_CPUTIME_ID);
+  return slow_cpu_end_ - BeatsCpuSeconds();
 }
 
 Nanoseconds Sampler::NextDue() const {
@@ -391,8 +391,7 @@ void Sampler::RunCollector(Collector& collector) {
 
 // A pass that a fork cut short is made anew, soon.
 void Sampler::SlowBeat(Nanoseconds now) {
-  answers_cpu_ = 0;
-  double cpu = Seconds(CLOCK_THREAD_CPUTIME_ID);
+  double cpu = BeatsCpuSeconds();
   double interval = static_cast<double>(settings_.slow_interval) / kSecond;
   slow_cpu_end_ = cpu + kMostStretch * interval * settings_.slow_cpu_share;
   if (!slow_activity_.Ceased(ApplicationCpuSeconds())) {
@@ -407,9 +406,8 @@ void Sampler::SlowBeat(Nanoseconds now) {
   }
   // All is to take no more than its share: the beats since the last pass count, too, but
   // however much they take, slow beats become no rarer than half.
-  double walked = Seconds(CLOCK_THREAD_CPUTIME_ID);
-  double pass = walked - cpu - answers_cpu_;
-  double used = pass + std::min(cpu - walked_cpu_seconds_, pass);
+  double walked = BeatsCpuSeconds();
+  double used = walked - cpu + std::min(cpu - walked_cpu_seconds_, walked - cpu);
   walked_cpu_seconds_ = walked;
   auto stretched = static_cast<Nanoseconds>(used / settings_.slow_cpu_share * kSecond);
   next_slow_beat_ = now + std::max(settings_.slow_interval, stretched);
@@ -448,6 +446,11 @@ void Sampler::Note(CollectorId id, Reason reason, Nanoseconds start) {
   status.reason = reason;
   status.duration_seconds = static_cast<double>(Now() - start) / kSecond;
   if (reason == Reason::kNone) status.timestamp_seconds = Seconds(CLOCK_REALTIME);
+}
+
+// This thread's, without what it took to answer questions.
+double Sampler::BeatsCpuSeconds() const {
+  return Seconds(CLOCK_THREAD_CPUTIME_ID) - answers_cpu_;
 }
 
 double Sampler::OwnCpuSeconds() const {

@@ -96,6 +96,7 @@ class Sampler final : private Pace {
   void SlowBeat(Nanoseconds now);
   void RunSlowCollector(SlowCollector& collector);
   void Note(CollectorId id, Reason reason, Nanoseconds start);
+  double BeatsCpuSeconds() const;
   double OwnCpuSeconds() const;
   double ApplicationCpuSeconds() const;
   void Publish(Nanoseconds now);
@@ -121,8 +122,8 @@ class Sampler final : private Pace {
 
   Nanoseconds next_beat_ = 0;
   Nanoseconds next_slow_beat_ = 0;
-  double slow_cpu_end_ = 0;  // of this thread's CPU time: what a slow beat may take
-  double answers_cpu_ = 0;   // what questions took since it began, which is not its own
+  double slow_cpu_end_ = 0;  // of BeatsCpuSeconds(): what a slow beat may take
+  double answers_cpu_ = 0;   // of this thread's CPU time, since Run() began
   Nanoseconds next_serve_ = 0;
   Nanoseconds serve_pause_ = 0;
   Nanoseconds port_missed_since_ = 0;
@@ -136,7 +137,7 @@ class Sampler final : private Pace {
   Activity slow_activity_;
   AutoTrim auto_trim_;
   double ended_cpu_seconds_ = 0;   // of our threads that were stopped
-  double walked_cpu_seconds_ = 0;  // this thread's, at the end of the last slow pass
+  double walked_cpu_seconds_ = 0;  // BeatsCpuSeconds() at the end of the last slow pass
 };
 
 }  // namespace pymalloc_exporter

@@ -1,6 +1,7 @@
 #include "exporter/cpython/census_collector.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace pymalloc_exporter {
 namespace {
@@ -59,8 +60,9 @@ Reason CensusCollector::Collect(Sample& sample, Pace& pace) noexcept {
   double cpu = left - pace.CpuSecondsLeft();
   double read_bytes = static_cast<double>(found.arenas_read) * arena_bytes_;
   // Where little was read, what a pass takes anyway would count for more than it is.
-  if (read_bytes >= kLeastSampleBytes / 2) cpu_seconds_a_byte_ = cpu / read_bytes;
-  pace.Rest();
+  if (read_bytes >= kLeastSampleBytes / 2 && std::isfinite(cpu))
+    cpu_seconds_a_byte_ = cpu / read_bytes;
+  if (!pace.Rest()) return Reason::kInconsistent;
   sample.census = found;
   if (another_.exchange(false)) history_.Forget();
   census_.Keep(found, &history_.Next());

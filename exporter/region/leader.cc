@@ -118,6 +118,7 @@ void Leader::VisitSettled(Nanoseconds now) {
   for (int i = 0; i < count; ++i) {
     if (fds[i].revents == 0) continue;
     Connection* connection = ConnectionOf(fds[i].fd);
+    if (connection == nullptr) continue;
     // What it has to say may stand before its end.
     for (int heard = 0; heard < kMostHeard && Hear(*connection, now);) ++heard;
   }
@@ -223,7 +224,8 @@ bool Leader::Welcome(Connection& connection, Nanoseconds now) {
 }
 
 // A process that comes back after a fork: its connection of before has ended, though
-// nobody has looked since.
+// nobody has looked since. (Whoever is welcome could say another's nonce; that one would
+// come back, and drop him.)
 void Leader::DropFormer(const Connection& again, Nanoseconds now) {
   for (Connection& connection : Used()) {
     if (&connection != &again && connection.stage == Stage::kMember &&

@@ -3,11 +3,15 @@
 // It takes as long as all the rest of an end (each unmapping interrupts other
 // processors).
 //
-// Thread safety: one thread at a time in hurry; any thread otherwise. No GIL, no malloc.
+// Thread safety: in a hurry is the sampler's thread alone; LeftMemory() and the rest on
+// any thread. A process that is forked at any moment leaks it at worst. No GIL, no
+// malloc.
 
 #pragma once
 
 #include <cstddef>
+
+#include "exporter/system/address_range.h"
 
 namespace pymalloc_exporter {
 
@@ -16,5 +20,10 @@ void GiveBack(void* memory, size_t bytes, bool in_hurry);
 
 // On the sampler's thread, also in a forked child, which has what was left, too.
 void GiveBackWhatIsLeft();
+
+// What is left, whole pages in no order: LeftMemory(i) for i < kMostLeft, {0, 0} where
+// nothing is.
+inline constexpr int kMostLeft = 4;
+AddressRange LeftMemory(int index);
 
 }  // namespace pymalloc_exporter

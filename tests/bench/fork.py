@@ -108,7 +108,8 @@ def _busy() -> Figure:
         waits = fork(watched.program, BUSY_FORKS).wall
     finally:
         watched.close()
-    detail = f"p10 {percentile(waits, 0.1):.0f}, p90 {percentile(waits, 0.9):.0f}"
+    detail = f"p10 {percentile(waits, 0.1):.0f}, p90 {percentile(waits, 0.9):.0f}, "
+    detail += f"worst {max(waits):.0f}; {BUSY_FORKS} forks"
     return BUSY.at(median(waits), detail, digits=0)
 
 

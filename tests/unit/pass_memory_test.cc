@@ -24,11 +24,15 @@ TEST(PassMemory, IsGivenBackAtOnce) {
 }
 
 TEST(PassMemory, IsLeftForLaterInAHurry) {
+  GiveBackWhatIsLeft();  // by other tests
   void* memory = Map();
-  GiveBack(memory, kBytes, true);
+  GiveBack(memory, kBytes - 1, true);
   EXPECT_TRUE(Mapped(memory));
+  EXPECT_EQ(LeftMemory(0).start, reinterpret_cast<uintptr_t>(memory));
+  EXPECT_EQ(LeftMemory(0).end, LeftMemory(0).start + kBytes);
   GiveBackWhatIsLeft();
   EXPECT_FALSE(Mapped(memory));
+  EXPECT_EQ(LeftMemory(0).end, 0u);
 }
 
 TEST(PassMemory, IsNeverForgotten) {

@@ -204,5 +204,21 @@ TEST_F(LeaderOfOurs, ThatAsksTooMuchIsAnsweredTheLast) {
   EXPECT_FALSE(member_->TakeQuestion(&taken));
 }
 
+TEST_F(LeaderOfOurs, ThatAsksTooMuchGoesWithoutTheAnswerThatEndsFirst) {
+  for (int64_t deadline : {30, 10, 20}) {
+    question_.deadline = deadline;
+    EXPECT_TRUE(Send(fd_, question_, replies_[1]));
+  }
+  int turns = 0;
+  member_.Until([&] { return ++turns > 20; });
+  Question taken{};
+  for (int64_t deadline : {30, 20}) {
+    ASSERT_TRUE(member_->TakeQuestion(&taken));
+    EXPECT_EQ(taken.deadline, deadline);
+    close(taken.reply_to);
+  }
+  EXPECT_FALSE(member_->TakeQuestion(&taken));
+}
+
 }  // namespace
 }  // namespace pymalloc_exporter

@@ -3,11 +3,14 @@
 #include "exporter/sampler.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <cerrno>
 #include <thread>
 
 #include "exporter/sample/sample_answerer.h"
+#include "exporter/system/page_map.h"
+#include "exporter/system/pass_memory.h"
 #include "tests/unit/server_fixture.h"
 
 namespace pymalloc_exporter {
@@ -19,10 +22,12 @@ class Long final : public SlowCollector {
   CollectorId id() const override { return CollectorId::kCensus; }
   Reason Collect(Sample&, Pace& pace) noexcept override {
     began_ = true;
-    while (!over_) {
-      if (!pace.Rest()) return Reason::kInconsistent;
+    void* memory =
+        mmap(nullptr, kPageBytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    while (!over_ && pace.Rest()) {
     }
-    return Reason::kNone;
+    GiveBack(memory, kPageBytes, pace.stop());
+    return over_ ? Reason::kNone : Reason::kInconsistent;
   }
   bool began() const { return began_; }
   void End() { over_ = true; }
@@ -53,11 +58,21 @@ class SamplerTest : public ServerTest {
     ServerTest::SetUp();
     server_.Stop();  // the sampler's own takes its port
   }
-  void Run(std::span<SlowCollector* const> slow, std::span<Answerer* const> answerers) {
+  void Begin() {
+    SlowCollector* slow[] = {&pass};
+    Answerer* answerers[] = {&sample, &remedy};
     Settings settings{address_, kSecond, kMillisecond, 1, HealthySample().identity};
     settings.remedies = RemedyAccess::kLoopback;
     sampler_.Configure(settings, {{}, slow, answerers});
+    Run();
+  }
+  void Run() {
+    sampler_.stop() = false;
     thread_ = std::thread([this] { sampler_.Run(); });
+  }
+  void Stop() {
+    sampler_.stop() = true;
+    if (thread_.joinable()) thread_.join();
   }
   bool ServedWithin(Nanoseconds patience, const std::string& path) const {
     for (Nanoseconds end = Now() + patience; Now() < end; Sleep(10 * kMillisecond)) {
@@ -73,23 +88,20 @@ class SamplerTest : public ServerTest {
                     "\r\nX-Pymalloc-Exporter: 1\r\nContent-Length: 0\r\n\r\n");
   }
   void TearDown() override {
-    sampler_.stop() = true;
-    if (thread_.joinable()) thread_.join();
+    Stop();
     ServerTest::TearDown();
   }
 
+  Long pass;
+  SampleAnswerer sample;
+  Quick remedy;
   const std::string kPath = "/api/v1/workers/0/";
   Sampler& sampler_ = *new Sampler;
   std::thread thread_;
 };
 
 TEST_F(SamplerTest, ShowsWhatItHasAmidASlowPassAndLeavesRemediesToItsEnd) {
-  Long pass;
-  SampleAnswerer sample;
-  Quick remedy;
-  SlowCollector* slow[] = {&pass};
-  Answerer* answerers[] = {&sample, &remedy};
-  Run(slow, answerers);
+  Begin();
   ASSERT_TRUE(ServedWithin(10 * kSecond, kPath + "sample"));
   EXPECT_TRUE(pass.began());
   std::string answer;
@@ -101,6 +113,16 @@ TEST_F(SamplerTest, ShowsWhatItHasAmidASlowPassAndLeavesRemediesToItsEnd) {
   admin.join();
   EXPECT_NE(answer.find("200 OK"), std::string::npos) << answer;
   EXPECT_TRUE(remedy.applied());
+}
+
+TEST_F(SamplerTest, GivesBackWhatAPassLeftForAFork) {
+  Begin();
+  ASSERT_TRUE(ServedWithin(10 * kSecond, kPath + "sample"));
+  Stop();
+  EXPECT_NE(LeftMemory(0).end, 0u);
+  Run();
+  ASSERT_TRUE(ServedWithin(10 * kSecond, kPath + "sample"));
+  EXPECT_EQ(LeftMemory(0).end, 0u);
 }
 
 }  // namespace

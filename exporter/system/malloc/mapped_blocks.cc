@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "exporter/system/own_memory.h"
+#include "exporter/system/pass_memory.h"
 
 namespace pymalloc_exporter {
 namespace {
@@ -197,7 +198,9 @@ uintptr_t MappedBlocks::EndOfOwnMemoryAt(uintptr_t address, uintptr_t* limit) co
   auto self = reinterpret_cast<uintptr_t>(this);
   AddressRange self_pages{AlignDown(self, kPageBytes),
                           AlignDown(self + sizeof *this + kPageBytes - 1, kPageBytes)};
-  for (const AddressRange& range : {reader_.buffer(), self_pages}) {
+  AddressRange ranges[kMostLeft + 2] = {reader_.buffer(), self_pages};
+  for (int i = 0; i < kMostLeft; ++i) ranges[i + 2] = LeftMemory(i);
+  for (const AddressRange& range : ranges) {
     if (range.Holds(address)) return range.end;
     if (range.start > address) *limit = std::min(*limit, range.start);
   }
