@@ -139,7 +139,8 @@ void Sampler::Run() {
   }
   LogFromOwnTable();
   walked_cpu_seconds_ = answers_cpu_ = 0;
-  wake_ = OpenWakeDescriptor();
+  wake_ = OpenWakeDescriptor();  // which nobody can write to
+  TakeStandardNumbers(wake_);
   membership_.Open(Now());
   while (!stop_) {
     Turn(std::min(NextDue(), next_slow_beat_));

@@ -42,6 +42,11 @@ DescriptorTable OwnDescriptors() {
   return DescriptorTable::kOwn;
 }
 
+void TakeStandardNumbers(int harmless) {
+  int fd = harmless >= 0 ? harmless : open("/dev/null", O_RDWR | O_CLOEXEC);
+  while (fd >= 0 && fd < STDERR_FILENO) fd = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+}
+
 void MakeRoomForDescriptors(int fd, int count) {
   for (int last = count - 1; last > fd; last /= 2) {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, last);

@@ -19,6 +19,11 @@ enum class DescriptorTable {
 // CLOSE_RANGE_UNSHARE, Linux 5.9; else unshare(CLONE_FILES) and close each).
 DescriptorTable OwnDescriptors();
 
+// Gives what is left of the numbers 0 to 2 in the calling thread's own table to copies of
+// `harmless`, or of /dev/null if that is -1: what the C library or a sanitizer has to say
+// on a thread of ours would be written into whatever had the number of standard error.
+void TakeStandardNumbers(int harmless);
+
 // Makes room for `count` descriptors in the calling thread's table, or for as many of
 // them as the limit allows. A table that grows while several threads have it waits for
 // them in the kernel (an RCU grace period, 10 to 40 ms): call before they are started.

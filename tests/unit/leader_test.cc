@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <memory>
 #include <vector>
 
 namespace pymalloc_exporter {
@@ -72,7 +73,8 @@ class LeaderTest : public testing::Test {
   Region region_;
   int descriptor_ = -1;
   int slot_ = kNoSlot;
-  Leader& leader_ = *new Leader;
+  const std::unique_ptr<Leader> owned_ = std::make_unique<Leader>();
+  Leader& leader_ = *owned_;
   Nanoseconds now_ = kSecond;
   std::vector<pollfd> fds_ = std::vector<pollfd>(kMaxConnections + 1);
 };
