@@ -15,7 +15,7 @@ void* Map() {
               0);
 }
 
-bool Mapped(void* memory) { return msync(memory, kBytes, MS_ASYNC) == 0; }
+bool Mapped(void* memory) { return madvise(memory, kBytes, MADV_NORMAL) == 0; }
 
 TEST(PassMemory, IsGivenBackAtOnce) {
   void* memory = Map();
