@@ -64,8 +64,7 @@ def test_unique_memory_is_what_smaps_says(free_port):
         pid = program.process.pid
         found = wait_for(program, lambda rows: of_pid(rows, pid, "process_unique_memory_bytes"))
         assert program.reason("residency") is None
-        # An arena may come or go between the two.
-        assert abs(found - private_anonymous_bytes(pid)) < 1.5 * MEGABYTE
+        assert abs(found - private_anonymous_bytes(pid)) < MEGABYTE
 
 
 def test_a_forked_child_has_its_own_pages_only(free_port):
