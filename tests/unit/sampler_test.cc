@@ -71,8 +71,8 @@ class SamplerTest : public ServerTest {
     server_.Stop();  // the sampler's own takes its port
   }
   void Begin() {
-    SlowCollector* slow[] = {&pass};
-    Answerer* answerers[] = {&sample, &remedy};
+    SlowCollector* slow[] = {&pass_};
+    Answerer* answerers[] = {&sample_, &remedy_};
     Settings settings{address_, kSecond, kMillisecond, 1, HealthySample().identity};
     settings.remedies = RemedyAccess::kLoopback;
     sampler_.Configure(settings, {{}, slow, answerers});
@@ -95,7 +95,7 @@ class SamplerTest : public ServerTest {
     return false;
   }
   std::string Trim() const {
-    return Exchange("POST " + kPath +
+    return Exchange("POST " + path_ +
                     "trim HTTP/1.1\r\nHost: " + ListeningPorts(address_) +
                     "\r\nX-Pymalloc-Exporter: 1\r\nContent-Length: 0\r\n\r\n");
   }
@@ -104,37 +104,37 @@ class SamplerTest : public ServerTest {
     ServerTest::TearDown();
   }
 
-  Long pass;
-  SampleAnswerer sample;
-  Quick remedy;
-  const std::string kPath = "/api/v1/workers/0/";
+  Long pass_;
+  SampleAnswerer sample_;
+  Quick remedy_;
+  const std::string path_ = "/api/v1/workers/0/";
   Sampler& sampler_ = Make();
   std::thread thread_;
 };
 
 TEST_F(SamplerTest, ShowsWhatItHasAmidASlowPassAndLeavesRemediesToItsEnd) {
   Begin();
-  ASSERT_TRUE(ServedWithin(10 * kSecond, kPath + "sample"));
-  EXPECT_TRUE(pass.began());
+  ASSERT_TRUE(ServedWithin(10 * kSecond, path_ + "sample"));
+  EXPECT_TRUE(pass_.began());
   std::string answer;
   std::thread admin([&] { answer = Trim(); });
   Sleep(100 * kMillisecond);
-  EXPECT_NE(Get(kPath + "sample").find("200 OK"), std::string::npos);
-  EXPECT_FALSE(remedy.applied());
-  pass.End();
+  EXPECT_NE(Get(path_ + "sample").find("200 OK"), std::string::npos);
+  EXPECT_FALSE(remedy_.applied());
+  pass_.End();
   admin.join();
   EXPECT_NE(answer.find("200 OK"), std::string::npos) << answer;
-  EXPECT_TRUE(remedy.applied());
-  EXPECT_FALSE(pass.heard());
+  EXPECT_TRUE(remedy_.applied());
+  EXPECT_FALSE(pass_.heard());
 }
 
 TEST_F(SamplerTest, GivesBackWhatAPassLeftForAFork) {
   Begin();
-  ASSERT_TRUE(ServedWithin(10 * kSecond, kPath + "sample"));
+  ASSERT_TRUE(ServedWithin(10 * kSecond, path_ + "sample"));
   Stop();
   EXPECT_NE(LeftMemory(0).end, 0u);
   Run();
-  ASSERT_TRUE(ServedWithin(10 * kSecond, kPath + "sample"));
+  ASSERT_TRUE(ServedWithin(10 * kSecond, path_ + "sample"));
   EXPECT_EQ(LeftMemory(0).end, 0u);
 }
 
