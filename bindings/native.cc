@@ -131,7 +131,7 @@ void Install(const std::string& host, int port, const std::string& app, double i
       })) {
     throw PythonError();
   }
-  if (!RegisterForkHooks()) throw PythonError();
+  if (!RegisterForkHook()) throw PythonError();
   Exporter::Instance().SetGoodbye(false);
   Start(settings);
   installed = true;

@@ -19,7 +19,9 @@
 
 namespace pymalloc_exporter {
 
-class Exporter {
+// All that a fork writes to lies at its beginning, in one page, of which the kernel makes
+// a copy after each fork.
+class alignas(4096) Exporter {
  public:
   // The one of this process. Never destroyed.
   static Exporter& Instance();
@@ -33,13 +35,15 @@ class Exporter {
   // itself.
   void Hold();
   void Release();
+  // When this process last forked; 0: never.
+  Nanoseconds forked_at() const { return sampler_.forked_at(); }
 
   // The interpreter was finalized, which mostly precedes the end of the process (or,
   // false, there is one again). Lets the leader tell an announced end from a sudden one.
   void SetGoodbye(bool goodbye) { sampler_.SetGoodbye(goodbye); }
 
  private:
-  Exporter() : thread_(sampler_) {}
+  Exporter() : thread_(&sampler_) {}
 
   void Resume();
   void BeforeFork();
@@ -47,11 +51,11 @@ class Exporter {
   void AfterForkInChild();
 
   std::atomic<bool> started_{false};
+  bool reported_ = false;  // that no thread could be started
   pthread_mutex_t lifecycle_ = PTHREAD_MUTEX_INITIALIZER;  // held across a fork
   int holds_ = 0;
-  bool reported_ = false;  // that no thread could be started
-  Sampler sampler_;
   SamplerThread thread_;
+  Sampler sampler_;
 };
 
 }  // namespace pymalloc_exporter

@@ -56,6 +56,7 @@ class Sampler final : private Pace {
   Nanoseconds SettleTime() const;
 
   void NoteFork() { membership_.NoteFork(Now()); }
+  Nanoseconds forked_at() const { return membership_.forked_at(); }
   void BecomeChild();
   void SetGoodbye(bool goodbye) { membership_.SetGoodbye(goodbye); }
 

@@ -66,15 +66,18 @@ void FutexWait(const std::atomic<Word>& word, Word value, Nanoseconds time) {
   syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, static_cast<uint32_t>(value), &timeout);
 }
 
+// Whether somebody waited.
 template <typename Word>
-void FutexWake(const std::atomic<Word>& word) {
-  syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1);
+bool FutexWake(const std::atomic<Word>& word) {
+  return syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1) > 0;
 }
 
 }  // namespace
 
 void* SamplerThread::Main(void* self) {
   auto& thread = *static_cast<SamplerThread*>(self);
+  volatile char in_frame = 0;
+  thread.frame_ = &in_frame;
   thread.id_ = static_cast<pid_t>(syscall(SYS_gettid));
   FutexWait(thread.phase_, Phase::kRunning, thread.sampler_.SettleTime());
   Phase stopping;
@@ -91,6 +94,8 @@ bool SamplerThread::Create() {
   id_ = 0;
   sampler_.stop() = false;
   phase_ = Phase::kRunning;
+  auto* stack = static_cast<char*>(stack_);
+  if (frame_ > stack && frame_ < stack + kGuardBytes + kStackBytes) *frame_ = *frame_;
   AllSignalsBlocked blocked;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -132,9 +137,9 @@ void SamplerThread::Stop() {
   // In this order: one that is woken by the phase looks at the flag.
   sampler_.stop() = true;
   phase_ = Phase::kStopping;
-  FutexWake(phase_);
+  bool woken = FutexWake(phase_);
   // One that has no id yet looks at the flag before it sleeps.
-  if (id_ != 0 && !sampler_.off()) WakeThread(id_);
+  if (!woken && id_ != 0 && !sampler_.off()) WakeThread(id_);
   Join();
 }
 

@@ -15,7 +15,7 @@ namespace pymalloc_exporter {
 
 class SamplerThread {
  public:
-  explicit SamplerThread(Sampler& sampler) : sampler_(sampler) {}
+  explicit SamplerThread(Sampler* sampler) : sampler_(*sampler) {}
 
   // False if no thread can be had now. All signals are blocked in the thread.
   bool Start();
@@ -40,6 +40,9 @@ class SamplerThread {
   std::atomic<Phase> phase_{Phase::kLeft};
   std::atomic<pid_t> id_{0};
   void* stack_ = nullptr;
+  // In the last body's frame. After a fork a page is copied when it is first written to:
+  // better before the thread exists, when no other processor has to be told.
+  volatile char* frame_ = nullptr;
 };
 
 }  // namespace pymalloc_exporter

@@ -1,7 +1,8 @@
 #include "exporter/cpython/at_fork.h"
 
 #include <Python.h>
-#include <unistd.h>
+
+#include <algorithm>
 
 #include "exporter/cpython/layout.h"
 #include "exporter/exporter.h"
@@ -10,55 +11,39 @@
 namespace pymalloc_exporter {
 namespace {
 
-// Hooks of the application may run for this long between ours and the count.
+// Hooks of the application may run for this long between the fork and the count.
 constexpr Nanoseconds kPatience = 50 * kMillisecond;
 
-const void* forking_frame;
-Nanoseconds forked_at;
+Nanoseconds held_at;
 
 // Runs in the main thread between two bytecodes: as soon as the frame that called
 // os.fork() executes again, the call has returned and the threads were counted.
-int ReleaseOnceReturned(void*) {
-  const void* frame = pymalloc_exporter_current_frame();
+int ReleaseOnceReturned(void* forking_frame) {
+  Exporter& exporter = Exporter::Instance();
+  const void* frame = PyEval_GetFrame();
   bool returned = frame == nullptr || frame == forking_frame;
-  bool waited = Now() - forked_at > kPatience;
-  if (returned || waited || Py_AddPendingCall(ReleaseOnceReturned, nullptr) != 0) {
-    Exporter::Instance().Release();
-  }
+  bool waited = Now() - std::max(held_at, exporter.forked_at()) > kPatience;
+  if (returned || waited || Py_AddPendingCall(ReleaseOnceReturned, forking_frame) != 0)
+    exporter.Release();
   return 0;
 }
 
-void ReleaseLater() {
-  forking_frame = pymalloc_exporter_current_frame();
-  forked_at = Now();
-  // Only the main thread runs pending calls; where another one forks there are two
-  // threads, with us or without.
-  bool main_thread = gettid() == getpid();
-  if (!main_thread || Py_AddPendingCall(ReleaseOnceReturned, nullptr) != 0) {
-    Exporter::Instance().Release();
-  }
-}
-
+// The release is arranged before the fork: what is written to after it costs the copy of
+// a page. Where it cannot be, there is another thread, or nobody who counts.
 PyObject* BeforeFork(PyObject*, PyObject*) {
-  Exporter::Instance().Hold();
-  Py_RETURN_NONE;
-}
-
-PyObject* AfterForkInParent(PyObject*, PyObject*) {
-  if (pymalloc_exporter_layout.fork_count == kCountedAfterHooks) {
-    ReleaseLater();
-  } else {
-    Exporter::Instance().Release();
-  }
+  void* forking_frame = PyEval_GetFrame();
+  held_at = Now();
+  if (forking_frame != nullptr && pymalloc_exporter_runs_pending_calls() &&
+      Py_AddPendingCall(ReleaseOnceReturned, forking_frame) == 0)
+    Exporter::Instance().Hold();
   Py_RETURN_NONE;
 }
 
 PyMethodDef before_fork = {"before_fork", BeforeFork, METH_NOARGS, nullptr};
-PyMethodDef after_fork = {"after_fork", AfterForkInParent, METH_NOARGS, nullptr};
 
-bool Register(PyObject* posix, PyObject* before, PyObject* after) {
+bool Register(PyObject* posix, PyObject* before) {
   PyObject* function = PyObject_GetAttrString(posix, "register_at_fork");
-  PyObject* names = Py_BuildValue("{sOsO}", "before", before, "after_in_parent", after);
+  PyObject* names = Py_BuildValue("{sO}", "before", before);
   PyObject* nothing = PyTuple_New(0);
   PyObject* result = nullptr;
   if (function != nullptr && names != nullptr && nothing != nullptr) {
@@ -73,16 +58,13 @@ bool Register(PyObject* posix, PyObject* before, PyObject* after) {
 
 }  // namespace
 
-bool RegisterForkHooks() {
-  if (pymalloc_exporter_layout.fork_count == kForkIsNotCounted) return true;
+bool RegisterForkHook() {
+  if (!pymalloc_exporter_layout.counts_threads) return true;
   PyObject* posix = PyImport_ImportModule("posix");
   PyObject* before = PyCFunction_New(&before_fork, nullptr);
-  PyObject* after = PyCFunction_New(&after_fork, nullptr);
-  bool registered = posix != nullptr && before != nullptr && after != nullptr &&
-                    Register(posix, before, after);
+  bool registered = posix != nullptr && before != nullptr && Register(posix, before);
   Py_XDECREF(posix);
   Py_XDECREF(before);
-  Py_XDECREF(after);
   return registered;
 }
 

@@ -2,14 +2,14 @@
 //
 // CPython 3.12 and later warn when the parent of an os.fork() has more than one thread.
 // The pthread_atfork handlers (exporter.h) stop ours before every fork, but would have
-// them back before the interpreter counts; these hooks hold them until it has.
+// them back before the interpreter counts; the hook holds them until it has.
 
 #pragma once
 
 namespace pymalloc_exporter {
 
-// Registers with os.register_at_fork() where this version counts. Under the GIL; false
+// Registers it with os.register_at_fork() where this version counts. Under the GIL; false
 // with a Python exception set.
-bool RegisterForkHooks();
+bool RegisterForkHook();
 
 }  // namespace pymalloc_exporter

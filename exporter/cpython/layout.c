@@ -15,6 +15,7 @@
 /* Objects/obmalloc.c to 3.11, a header from then on. */
 #if PY_VERSION_HEX >= 0x030c0000
 #include "internal/pycore_obmalloc.h"
+#include "internal/pycore_pystate.h"
 #include "internal/pycore_runtime.h"
 #elif PY_VERSION_HEX >= 0x030a0000
 #define ARENA_SIZE (1 << 20)
@@ -25,13 +26,7 @@
 #endif
 
 /* Modules/posixmodule.c, os_fork_impl and warn_about_fork_with_threads. */
-#if PY_VERSION_HEX >= 0x030d0000
-#define FORK_COUNT kCountedAfterHooks
-#elif PY_VERSION_HEX >= 0x030c0000
-#define FORK_COUNT kCountedBeforeHooks
-#else
-#define FORK_COUNT kForkIsNotCounted
-#endif
+#define COUNTS_THREADS (PY_VERSION_HEX >= 0x030c0000)
 
 #if PY_VERSION_HEX >= 0x030d0000
 #define CURRENT_THREAD PyThreadState_GetUnchecked
@@ -84,7 +79,7 @@ const struct PymallocExporterLayout pymalloc_exporter_layout = {
     .arena_bytes = ARENA_SIZE,
     .pool_bytes = POOL_SIZE,
     .free_threaded = FREE_THREADED,
-    .fork_count = FORK_COUNT,
+    .counts_threads = COUNTS_THREADS,
     .arena_table = ARENA_TABLE,
     .gc_stats = {.offset = GC_STATS_OFFSET,
                  .indirect = GC_STATS_INDIRECT,
@@ -126,20 +121,20 @@ const volatile void* pymalloc_exporter_arena_allocator(void) {
 #endif
 }
 
-const void* pymalloc_exporter_current_frame(void) {
-#if PY_VERSION_HEX >= 0x030d0000
-  return PyThreadState_Get()->current_frame;
+int pymalloc_exporter_runs_pending_calls(void) {
+#if PY_VERSION_HEX >= 0x030c0000
+  return _Py_ThreadCanHandleSignals(PyThreadState_Get()->interp);
 #else
-  return NULL;
+  return 0;
 #endif
 }
 
 int64_t pymalloc_exporter_frozen_by_itself(void) {
   int64_t frozen = 0;
 #if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
-  PyGC_Head *head = &PyThreadState_Get()->interp->gc.permanent_generation.head;
-  for (PyGC_Head *at = _PyGCHead_NEXT(head); at != head; at = _PyGCHead_NEXT(at)) {
-    if (_Py_IsImmortal((PyObject *)(at + 1))) ++frozen;
+  PyGC_Head* head = &PyThreadState_Get()->interp->gc.permanent_generation.head;
+  for (PyGC_Head* at = _PyGCHead_NEXT(head); at != head; at = _PyGCHead_NEXT(at)) {
+    if (_Py_IsImmortal((PyObject*)(at + 1))) ++frozen;
   }
 #endif
   return frozen;

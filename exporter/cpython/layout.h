@@ -15,14 +15,6 @@
 extern "C" {
 #endif
 
-/* When the interpreter counts the threads of a process that forked (and warns of more
- * than one): our threads must not be back before. */
-enum PymallocExporterForkCount {
-  kForkIsNotCounted,   /* to 3.11 */
-  kCountedBeforeHooks, /* 3.12: before the after_in_parent hooks */
-  kCountedAfterHooks   /* 3.13: after them, when os.fork() returns */
-};
-
 /* Where a pointer to the table of arenas stands (an array of struct arena_object), from
  * 3.12 on; to 3.11 it is a static variable of Objects/obmalloc.c. */
 struct PymallocExporterArenaTable {
@@ -49,8 +41,8 @@ struct PymallocExporterGcStats {
 struct PymallocExporterLayout {
   uint32_t arena_bytes;
   uint32_t pool_bytes;
-  int free_threaded; /* this build has no pymalloc */
-  enum PymallocExporterForkCount fork_count;
+  int free_threaded;  /* this build has no pymalloc */
+  int counts_threads; /* in os.fork(), after the fork: it warns of more than one */
   struct PymallocExporterArenaTable arena_table;
   struct PymallocExporterGcStats gc_stats;
 };
@@ -72,10 +64,9 @@ int pymalloc_exporter_on_main_heap(void);
  * NULL to 3.11, where it takes none. */
 const volatile void* pymalloc_exporter_arena_allocator(void);
 
-/* What the calling thread executes: its innermost Python frame. Equal values of one
- * thread mean the same frame as long as that has not returned. Under the GIL. NULL
- * to 3.12, where nobody needs it. */
-const void* pymalloc_exporter_current_frame(void);
+/* Whether the calling thread runs what Py_AddPendingCall() adds: the main thread, in the
+ * main interpreter. Under the GIL. False to 3.11, where nobody asks. */
+int pymalloc_exporter_runs_pending_calls(void);
 
 /* How many objects the interpreter froze by itself: 3.12's collector puts what is
  * immortal where gc.freeze() puts what it finds. 0 in other versions. Under the GIL. */

@@ -50,6 +50,7 @@ class Membership {
 
   // This process forked just now: it takes the lead only if no other can. On any thread.
   void NoteFork(Nanoseconds now) { forked_at_ = now; }
+  Nanoseconds forked_at() const { return forked_at_; }
 
   // Descriptors to poll; returns how many of `fds` were filled (at most kMaxConnections +
   // 1).

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from tests.bench.common import Figure, Row, median
-from tests.bench.passes import SLOW, Watched
+from tests.bench.passes import FILL, SLOW, Watched
 
 GIGABYTES = [int(word) for word in os.environ.get("COST_GIGABYTES", "1 4").split()]
 ROWS = [Row(f"all collectors of a process of {size} GB", "% of a core", 0.5) for size in GIGABYTES]
@@ -31,7 +31,7 @@ while True:
 
 
 def _figure(row: Row, gigabytes: int) -> Figure:
-    watched = Watched(WORK, str(gigabytes * 1000), interval=INTERVAL)
+    watched = Watched(FILL + WORK, str(gigabytes * 1000), interval=INTERVAL)
     try:
         passes, trace, fast = watched.watch(SECONDS, PASSES)
     finally:

@@ -1,11 +1,15 @@
-"""What a fork waits for: the sampler's thread, and the server where the process leads."""
+"""What a fork takes longer for us: the sampler's thread, our pages, the server of who leads."""
 
 from __future__ import annotations
 
+import random
+import statistics
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from tests.bench.common import (
@@ -18,57 +22,100 @@ from tests.bench.common import (
     percentile,
     run,
 )
-from tests.bench.hooks import FORKER, HAS_HOOKS, fork
-from tests.bench.passes import Watched
+from tests.bench.passes import Program, slow_environment
 
 MEMBER = Row("a fork of a process that does not hold the port", "µs more", most=300)
-BUSY = Row("what a fork waits for us in 2 GB amid the slow collectors, p50", "µs", most=300)
+BUSY = Row("a fork in 2 GB amid the slow collectors", "µs more", most=300)
 LEADER = Row("the first fork of the process that holds the port, worst", "ms more", most=250)
 ROWS = [MEMBER, BUSY, LEADER]
 
-PAIRS = 5
-FORKS = 150
+# Processes without us and with us take turns. From one process to the next the same fork differs
+# by more than we add.
+PROCESSES = 10
+BUSY_PROCESSES = 4
+TURNS = 6
+FORKS = 10
 FIRST_FORKS = 12
-BUSY_FORKS = 100
-BUSY_MEGABYTES = "2000"
-# Seconds between them: what a fork cuts short is made anew, and a pass takes some 1.5 s.
-BUSY_PAUSES = ("0.03", "2")
+MEGABYTES = "2000"
 
-# Seconds between forks: one after the other, as servers start workers; and so long that the thread
-# takes part again before each.
-BURST, SELDOM = "0.002", "0.03"
+# Seconds between forks, from and to: one after the other, as servers start workers; so that the
+# thread takes part again before each; and so that it is anywhere, mostly in the middle of a walk.
+BURST, SELDOM, ANY = ("0.002", "0.002"), ("0.1", "0.1"), ("0.03", "0.2")
 
-# Prints the microseconds that each fork took the parent.
-PROGRAM = """
+# Prints how many microseconds each fork took the parent, for each line as many as that asks for.
+FORKER = """
+import os, random, sys, time
+shortest, longest = float(sys.argv[2]), float(sys.argv[3])
+print("READY", flush=True)
+for count in sys.stdin:
+    times = []
+    for _ in range(int(count)):
+        time.sleep(random.uniform(shortest, longest))
+        start = time.perf_counter_ns()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        for _ in range(3):
+            pass
+        times.append((time.perf_counter_ns() - start) / 1000)
+        if os.WIFSIGNALED(os.waitpid(pid, 0)[1]):
+            raise SystemExit("a child crashed")
+    print(*times, flush=True)
+"""
+
+# Half of it in small objects, half in blocks that malloc maps, and all of it kept from children:
+# to copy the page tables of 2 GB takes 80 ms, and varies by more than all that we add. A child ends
+# in the C library, before it could miss anything.
+HEAP = """
+import ctypes, sys
+def mappings():
+    with open("/proc/self/maps") as maps:
+        anonymous = [words for words in map(str.split, maps) if len(words) == 5]
+    return [[int(word, 16) for word in words[0].split("-")] for words in anonymous]
+before = mappings()
+kept = []
+for i in range(int(sys.argv[1])):
+    kept.append([[float(j), str(j), (j, i), b"x" * (j % 400)] for j in range(1100)])
+    kept.append([bytes(250_000), bytes(250_000)])
+libc = ctypes.CDLL(None, use_errno=True)
+libc.madvise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
+MADV_DONTFORK = 10
+for start, end in mappings():
+    # The kernel joins what is new to what it is next to.
+    olds = [edge for old in before if start < old[1] and old[0] < end for edge in old]
+    edges = [start, *olds, end]
+    for low, high in zip(edges[::2], edges[1::2]):
+        if high > low and libc.madvise(low, high - low, MADV_DONTFORK) != 0:
+            raise OSError(ctypes.get_errno(), "madvise")
+libc.__register_atfork(None, None, ctypes.cast(libc._exit, ctypes.c_void_p), None)
+"""
+
+# Prints the microseconds that its first fork took.
+FIRST_FORK = """
 import os, sys, time
 time.sleep(float(sys.argv[1]))
-for _ in range(int(sys.argv[2])):
-    start = time.perf_counter_ns()
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    print((time.perf_counter_ns() - start) / 1000)
-    os.waitpid(pid, 0)
-    time.sleep(float(sys.argv[3]))
+start = time.perf_counter_ns()
+pid = os.fork()
+if pid == 0:
+    os._exit(0)
+print((time.perf_counter_ns() - start) / 1000)
+os.waitpid(pid, 0)
 """
 SLEEPER = "import time; time.sleep(600)"
 # A process takes part when it is a second old.
-UNTIL_IT_TAKES_PART = "1.7"
+UNTIL_IT_TAKES_PART = 1.7
 
 
-def _forks(environment: dict[str, str], count: int, pause: str = BURST) -> list[float]:
-    printed = run(PROGRAM, environment, UNTIL_IT_TAKES_PART, str(count), pause)
-    return [float(word) for word in printed.split()]
-
-
-def _pairs(
-    bare: dict[str, str], loaded: dict[str, str], pause: str
-) -> list[tuple[list[float], list[float]]]:
-    return [(_forks(bare, FORKS, pause), _forks(loaded, FORKS, pause)) for _ in range(PAIRS)]
-
-
-def _added(pairs: list[tuple[list[float], list[float]]]) -> float:
-    return median([median(beside) - median(alone) for alone, beside in pairs])
+@contextmanager
+def _held_port(environment: dict[str, str], port: int) -> Iterator[None]:
+    """Until the end of the block another process serves."""
+    holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=environment)
+    try:
+        _wait_serving(port)
+        yield
+    finally:
+        holder.kill()
+        holder.wait()
 
 
 def _wait_serving(port: int) -> None:
@@ -82,43 +129,73 @@ def _wait_serving(port: int) -> None:
     raise TimeoutError(f"nobody serves port {port}")
 
 
+def _fork_in_turns(
+    program: str, loaded: dict[str, str], processes: int, *arguments: str, busy: bool = False
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Microseconds of the forks of each process without us, and of each with us.
+
+    Busy ones stand still when it is not their turn.
+    """
+    with ExitStack() as stack:
+        kinds = [
+            [
+                stack.enter_context(closing(Program(program, environment, *arguments)))
+                for _ in range(processes)
+            ]
+            for environment in (bare_environment(), loaded)
+        ]
+        times: dict[int, list[float]] = {one.pid: [] for kind in kinds for one in kind}
+        time.sleep(UNTIL_IT_TAKES_PART)
+        if busy:
+            for one in (*kinds[0], *kinds[1]):
+                one.stop()
+        for _ in range(TURNS):
+            for one in random.sample([*kinds[0], *kinds[1]], 2 * processes):
+                with one.running() if busy else nullcontext():
+                    times[one.pid] += [float(word) for word in one.ask(str(FORKS)).split()]
+    alone, beside = ([times[one.pid] for one in kind] for kind in kinds)
+    return alone, beside
+
+
+def _added(alone: list[list[float]], beside: list[list[float]]) -> tuple[float, str]:
+    """What a fork takes longer beside us, by the medians of the processes, and of what."""
+    means, errors = [], []
+    for kind in (alone, beside):
+        medians = [median(times) for times in kind]
+        means.append(statistics.mean(medians))
+        errors.append(statistics.stdev(medians) / len(medians) ** 0.5)
+    p99 = [percentile([time for times in kind for time in times], 0.99) for kind in (alone, beside)]
+    detail = f"{means[0]:.0f} ±{errors[0]:.0f} without, {means[1]:.0f} ±{errors[1]:.0f} with; "
+    return means[1] - means[0], detail + f"p99 {p99[0]:.0f} and {p99[1]:.0f}"
+
+
 def _member() -> Figure:
     port = free_port()
-    bare, loaded = bare_environment(), exporter_environment(port)
-    holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=loaded)
-    try:
-        _wait_serving(port)
-        pairs = _pairs(bare, loaded, BURST)
-        seldom = _added(_pairs(bare, loaded, SELDOM))
-    finally:
-        holder.kill()
-        holder.wait()
-    alone = sorted(time for one, _ in pairs for time in one)
-    beside = sorted(time for _, one in pairs for time in one)
-    detail = f"p50 {median(alone):.0f} without, {median(beside):.0f} with; "
-    detail += f"p99 {percentile(alone, 0.99):.0f} and {percentile(beside, 0.99):.0f}; "
-    detail += f"every 30 ms {seldom:.0f} more"
-    return MEMBER.at(_added(pairs), detail, digits=0)
+    loaded = exporter_environment(port)
+    with _held_port(loaded, port):
+        added, detail = _added(*_fork_in_turns(FORKER, loaded, PROCESSES, "0", *BURST))
+        seldom, _ = _added(*_fork_in_turns(FORKER, loaded, PROCESSES, "0", *SELDOM))
+    return MEMBER.at(added, f"{detail}; every 100 ms {seldom:.0f} more", digits=0)
 
 
 def _busy() -> Figure:
-    watched = Watched(FORKER, BUSY_MEGABYTES, *BUSY_PAUSES, interval=0.01)
-    try:
-        time.sleep(float(UNTIL_IT_TAKES_PART))
-        waits = fork(watched.program, BUSY_FORKS).wall
-    finally:
-        watched.close()
-    detail = f"p10 {percentile(waits, 0.1):.0f}, p90 {percentile(waits, 0.9):.0f}, "
-    detail += f"worst {max(waits):.0f}; {BUSY_FORKS} forks"
-    return BUSY.at(median(waits), detail, digits=0)
+    port = free_port()
+    loaded = slow_environment(port, interval=0.01)
+    with _held_port(loaded, port):
+        forks = _fork_in_turns(HEAP + FORKER, loaded, BUSY_PROCESSES, MEGABYTES, *ANY, busy=True)
+    return BUSY.at(*_added(*forks), digits=0)
+
+
+def _first_fork(environment: dict[str, str]) -> float:
+    return float(run(FIRST_FORK, environment, str(UNTIL_IT_TAKES_PART))) / 1000
 
 
 def _leader() -> Figure:
-    alone = median(_forks(bare_environment(), FORKS)) / 1000
-    times = [_forks(exporter_environment(free_port()), 1)[0] / 1000 for _ in range(FIRST_FORKS)]
+    alone = median([_first_fork(bare_environment()) for _ in range(FIRST_FORKS)])
+    times = [_first_fork(exporter_environment(free_port())) for _ in range(FIRST_FORKS)]
     detail = f"p50 {median(times) - alone:.1f}; {FIRST_FORKS} processes"
     return LEADER.at(max(times) - alone, detail)
 
 
 def measure(_: Path) -> list[Figure]:
-    return [_member(), *([_busy()] if HAS_HOOKS else []), _leader()]
+    return [_member(), _busy(), _leader()]

@@ -1,7 +1,7 @@
-"""What a fork waits for the exporter: its hooks, timed before and after the fork itself.
+"""What a fork waits for the exporter: the thread's stop before it, the thread's start after it.
 
 A fork's own time follows the size of the process, its neighbours and the machine's mood, by far
-more than the hooks take. What it takes longer with our pages and mappings is not in here.
+more than these take. What it takes longer with our pages and mappings is not in here.
 """
 
 from __future__ import annotations
@@ -11,38 +11,28 @@ from typing import NamedTuple
 
 from tests.bench.passes import Program
 
-# The hooks are the interpreter's, where it warns of forks with threads: one stops the thread, one
-# starts it again, which 3.13 does once the interpreter comes to it.
+# The interpreter has a hook of ours where it warns of forks with threads. It stops the thread; a
+# pending call starts it again.
 HAS_HOOKS = sys.version_info >= (3, 12)
 
 # Forks as often as it is asked for, after pauses between the two that it is given as its second and
 # third argument, in seconds. Prints what each fork waited, in microseconds, and the CPU time that
-# all its threads used meanwhile.
+# all its threads used meanwhile. Called one after the other from within a C function, no bytecode
+# between them that would run pending calls.
 FORKER = """
-import gc, os, random, time
-def hook(name):
-    function = type(len)
-    (found,) = (f for f in gc.get_objects() if type(f) is function and f.__name__ == name)
-    return found
-before, after = hook("before_fork"), hook("after_fork")
+import ctypes, gc, operator, os, random, time
+(before,) = (f for f in gc.get_objects()
+             if type(f) is type(len) and f.__name__ == "before_fork")
 shortest, longest = float(sys.argv[2]), float(sys.argv[3])
-def now():
-    return time.process_time_ns(), time.perf_counter_ns()
+clocks = (time.process_time_ns, time.perf_counter_ns)
+steps = (*clocks, before, *clocks, os.fork, *clocks, ctypes.pythonapi.Py_MakePendingCalls, *clocks)
 for count in sys.stdin:
     found = []
     for _ in range(int(count)):
         time.sleep(random.uniform(shortest, longest))
-        c0, t0 = now()
-        before()
-        c1, t1 = now()
-        pid = os.fork()
+        c0, t0, _, c1, t1, pid, c2, t2, _, c3, t3 = list(map(operator.call, steps))
         if pid == 0:
             os._exit(0)
-        c2, t2 = now()
-        after()
-        for _ in range(3):
-            pass
-        c3, t3 = now()
         found += [(t1 - t0 + t3 - t2) / 1000, (c1 - c0 + c3 - c2) / 1000]
         os.waitpid(pid, 0)
     print(*found, flush=True)

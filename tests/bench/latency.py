@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.bench.common import Figure, Row, percentile
 from tests.bench.hooks import FORKER, HAS_HOOKS, Waits, fork
-from tests.bench.passes import NET, SLOW, Pass, Watched
+from tests.bench.passes import FILL, NET, SLOW, Pass, Watched
 
 CALLS = ("mmap", "munmap", "malloc")
 MOST = 200
@@ -83,7 +83,7 @@ TURNS = 20
 FORKS = 200
 # Small, so that the pause between two forks lets a pass begin, and often come to its end.
 FORKER_MEGABYTES = "30"
-PAUSES = ("0.022", "0.045")
+PAUSES = ("0.052", "0.075")
 NEVER = 3600
 
 
@@ -108,7 +108,9 @@ def _beside(passes: list[Pass], rows: array[int]) -> dict[str, list[float]]:
 
 def _calls() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
-        watched = Watched(CALLER, MEGABYTES, str(SECONDS), folder, slow_interval=SLOW_INTERVAL)
+        watched = Watched(
+            FILL + CALLER, MEGABYTES, str(SECONDS), folder, slow_interval=SLOW_INTERVAL
+        )
         try:
             passes, _, _ = watched.watch(SECONDS)
             watched.program.hear()
@@ -136,7 +138,7 @@ def _more(alone: list[Waits], beside: list[Waits], of: str) -> tuple[dict[float,
 
 def _forks() -> list[Figure]:
     # What a fork cuts short is made anew after an interval.
-    program = (FORKER, FORKER_MEGABYTES, *PAUSES)
+    program = (FILL + FORKER, FORKER_MEGABYTES, *PAUSES)
     without = Watched(*program, interval=0.005, slow_interval=NEVER)
     watched = Watched(*program, interval=0.005)
     alone: list[Waits] = []

@@ -25,7 +25,7 @@ TRACES_PER_LOOK = 25
 SLEEPER = "import time; time.sleep(600)"
 
 # Fills memory with what a service has: half of it in small objects of all kinds, half in large
-# ones. To be followed by what the program does then.
+# ones. To be followed by what the program does then, as all that says that it is ready.
 FILL = """
 import sys
 def fill(megabytes):
@@ -81,11 +81,11 @@ class Trace(NamedTuple):
 
 
 class Program:
-    """A program that begins with FILL, and is spoken to line by line."""
+    """A program that says when it is ready, and is spoken to line by line."""
 
     def __init__(self, program: str, environment: dict[str, str], *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", FILL + program, *arguments],
+            [sys.executable, "-c", program, *arguments],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -125,19 +125,24 @@ class Program:
         self._process.communicate()
 
 
+def slow_environment(port: int, interval: float, slow_interval: float = 0.001) -> dict[str, str]:
+    """With slow collectors that may use all the time they want."""
+    return {
+        **exporter_environment(port, interval),
+        "PYMALLOC_EXPORTER_SLOW_INTERVAL": str(slow_interval),
+        "PYMALLOC_EXPORTER_SLOW_CPU": "100",
+    }
+
+
 class Watched:
-    """A program that begins with FILL, the slow collectors at work in it."""
+    """A program, the slow collectors at work in it."""
 
     def __init__(
         self, program: str, *arguments: str, interval: float = 5, slow_interval: float = 0.001
     ) -> None:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
-        environment = {
-            **exporter_environment(port, interval),
-            "PYMALLOC_EXPORTER_SLOW_INTERVAL": str(slow_interval),
-            "PYMALLOC_EXPORTER_SLOW_CPU": "100",
-        }
+        environment = slow_environment(port, interval, slow_interval)
         self._holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=environment)
         try:
             self._wait_for_a_scrape()

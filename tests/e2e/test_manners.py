@@ -123,7 +123,7 @@ def test_runs_as_without(program: str, version: str, tmp_path: Path) -> None:
     python = INTERPRETERS[version]
     script = tmp_path / "program.py"
     script.write_text(LOOK + textwrap.dedent(program))
-    command = [str(python), "-W", "error", str(script)]
+    command = [str(python), "-W", "always", str(script)]
     inside = [*exporter_command(python, processes.free_port(), "--interval", "0.05"), *command]
     assert outcome(inside, tmp_path) == outcome(command, tmp_path)
 
