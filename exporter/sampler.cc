@@ -27,7 +27,7 @@ constexpr Nanoseconds kFirstBeat = kSecond;
 // process); one that takes its place and leaves again wakes the leader for nothing, and
 // forks come in bursts. The second is the end of it where there is always another fork,
 // and well below kSuspectGrace.
-constexpr Nanoseconds kSettleTime = 50 * kMillisecond;
+constexpr Nanoseconds kSettleTime = 20 * kMillisecond;
 constexpr Nanoseconds kLongestAbsence = 100 * kMillisecond;
 
 // Without a wake descriptor, how often the stop flag is looked at.

@@ -18,8 +18,9 @@ constexpr Nanoseconds kInfantWaits = 50 * kMillisecond;
 constexpr Nanoseconds kForkerWaits = 100 * kMillisecond;
 constexpr Nanoseconds kForkerFor = 60 * kSecond;
 
-// After the end of a leader the others try one after the other, by the number of their
-// slot: most of them then find a new one that listens already.
+// After the end of a leader the others try one after the other, by their slots, from the
+// leader's on (what is before it may have led, and ended, too): most of them then find a
+// new one that listens already.
 constexpr Nanoseconds kTurnStep = 400 * kMicrosecond;
 constexpr Nanoseconds kLastTurn = 40 * kMillisecond;
 
@@ -327,8 +328,10 @@ void Membership::LoseLeader(Nanoseconds now) {
     return;
   }
   Seek(now);
-  next_try_ =
-      now + (slot_ == kNoSlot ? kLastTurn : std::min(slot_ * kTurnStep, kLastTurn));
+  Nanoseconds turn = kLastTurn;
+  if (slot_ != kNoSlot)
+    turn = region().HeldBetween(region().counters().leader, slot_) * kTurnStep;
+  next_try_ = now + std::min(turn, kLastTurn);
 }
 
 // No place in a shared endpoint for now. A process that has no region serves itself

@@ -215,6 +215,17 @@ uint64_t Region::Owner(int slot) const {
   return InRange(slot) ? HeaderOf(base_).holders[slot].nonce.load() : 0;
 }
 
+int Region::HeldBetween(uint64_t first, int slot) const {
+  const Holder* holders = HeaderOf(base_).holders;
+  int start = 0;
+  for (int i = 0; first != 0 && i < kSlots; ++i)
+    if (holders[i].nonce == first) start = i + 1;
+  int held = 0;
+  for (int i = start; i < start + kSlots && i % kSlots != slot; ++i)
+    held += holders[i % kSlots].nonce != 0;
+  return held;
+}
+
 bool Region::Release(int slot, uint64_t nonce) const {
   return InRange(slot) && nonce != 0 &&
          HeaderOf(base_).holders[slot].nonce.compare_exchange_strong(nonce, 0);

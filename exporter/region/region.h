@@ -114,6 +114,9 @@ class Region {
   int Claim(uint64_t nonce, int wanted) const;
   // The nonce of the process that holds the slot, 0 if nobody does.
   uint64_t Owner(int slot) const;
+  // How many slots are held after the one of `first` and before this one, going around;
+  // from the lowest slot on if `first` holds none.
+  int HeldBetween(uint64_t first, int slot) const;
   // Frees the slot if `nonce` still holds it; true if this call freed it.
   bool Release(int slot, uint64_t nonce) const;
   // The holder says that its end is near (an interpreter that is finalized), or that it

@@ -75,8 +75,8 @@ def mappings():
 before = mappings()
 kept = []
 for i in range(int(sys.argv[1])):
-    kept.append([[float(j), str(j), (j, i), b"x" * (j % 400)] for j in range(1100)])
-    kept.append([bytes(250_000), bytes(250_000)])
+    kept.extend([float(j), str(j), (j, i), b"x" * (j % 400)] for j in range(1100))
+    kept.extend((bytes(250_000), bytes(250_000)))
 libc = ctypes.CDLL(None, use_errno=True)
 libc.madvise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
 MADV_DONTFORK = 10

@@ -83,7 +83,7 @@ TURNS = 20
 FORKS = 200
 # Small, so that the pause between two forks lets a pass begin, and often come to its end.
 FORKER_MEGABYTES = "30"
-PAUSES = ("0.052", "0.075")
+PAUSES = ("0.022", "0.045")
 NEVER = 3600
 
 

@@ -40,6 +40,23 @@ TEST_F(RegionTest, GivesTheLowestFreeSlot) {
   EXPECT_EQ(Claimed(13), 0);
 }
 
+TEST_F(RegionTest, TurnsGoAroundFromTheFirst) {
+  for (uint64_t nonce : {11, 12, 13, 14}) Claimed(nonce);
+  EXPECT_EQ(region_.HeldBetween(12, 2), 0);
+  EXPECT_EQ(region_.HeldBetween(12, 3), 1);
+  EXPECT_EQ(region_.HeldBetween(12, 0), 2);
+  EXPECT_EQ(region_.HeldBetween(14, 0), 0);
+  region_.Release(2, 13);
+  EXPECT_EQ(region_.HeldBetween(12, 3), 0);
+}
+
+TEST_F(RegionTest, TurnsBeginWithTheLowestSlotAfterOneThatIsGone) {
+  for (uint64_t nonce : {11, 12, 13}) Claimed(nonce);
+  EXPECT_EQ(region_.HeldBetween(99, 0), 0);
+  EXPECT_EQ(region_.HeldBetween(99, 2), 2);
+  EXPECT_EQ(region_.HeldBetween(0, 2), 2);
+}
+
 TEST_F(RegionTest, GivesTheWantedSlotIfItIsFree) {
   EXPECT_EQ(region_.Claim(11, 5), 5);
   EXPECT_EQ(region_.Claim(11, 5), 5);
