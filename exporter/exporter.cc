@@ -56,6 +56,11 @@ void Exporter::Release() {
   if (holds_ > 0 && --holds_ == 0) Resume();
 }
 
+bool Exporter::held() {
+  Lock lock(lifecycle_);
+  return holds_ > 0;
+}
+
 void Exporter::BeforeFork() {
   pthread_mutex_lock(&lifecycle_);
   thread_.Stop();

@@ -16,6 +16,7 @@
 
 #include "exporter/sampler.h"
 #include "exporter/sampler_thread.h"
+#include "exporter/system/page_map.h"
 
 namespace pymalloc_exporter {
 
@@ -35,6 +36,7 @@ class alignas(4096) Exporter {
   // itself.
   void Hold();
   void Release();
+  bool held();
   // When this process last forked; 0: never.
   Nanoseconds forked_at() const { return sampler_.forked_at(); }
 

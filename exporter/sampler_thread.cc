@@ -76,8 +76,7 @@ bool FutexWake(const std::atomic<Word>& word) {
 
 void* SamplerThread::Main(void* self) {
   auto& thread = *static_cast<SamplerThread*>(self);
-  volatile char in_frame = 0;
-  thread.frame_ = &in_frame;
+  thread.written_ = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   thread.id_ = static_cast<pid_t>(syscall(SYS_gettid));
   FutexWait(thread.phase_, Phase::kRunning, thread.sampler_.SettleTime());
   Phase stopping;
@@ -94,8 +93,11 @@ bool SamplerThread::Create() {
   id_ = 0;
   sampler_.stop() = false;
   phase_ = Phase::kRunning;
-  auto* stack = static_cast<char*>(stack_);
-  if (frame_ > stack && frame_ < stack + kGuardBytes + kStackBytes) *frame_ = *frame_;
+  uintptr_t offset = written_ - reinterpret_cast<uintptr_t>(stack_);
+  if (offset >= kGuardBytes && offset < kGuardBytes + kStackBytes) {
+    auto* stack = static_cast<volatile char*>(stack_);
+    stack[offset] = stack[offset];
+  }
   AllSignalsBlocked blocked;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);

@@ -40,9 +40,10 @@ class SamplerThread {
   std::atomic<Phase> phase_{Phase::kLeft};
   std::atomic<pid_t> id_{0};
   void* stack_ = nullptr;
-  // In the last body's frame. After a fork a page is copied when it is first written to:
-  // better before the thread exists, when no other processor has to be told.
-  volatile char* frame_ = nullptr;
+  // What the last thread's body wrote to, in stack_; 0: none ran. After a fork a page is
+  // copied when it is first written to: better before the thread exists, when no other
+  // processor has to be told.
+  std::atomic<uintptr_t> written_{0};
 };
 
 }  // namespace pymalloc_exporter

@@ -2,8 +2,6 @@
 
 #include <Python.h>
 
-#include <algorithm>
-
 #include "exporter/cpython/layout.h"
 #include "exporter/exporter.h"
 #include "exporter/system/clock.h"
@@ -11,31 +9,45 @@
 namespace pymalloc_exporter {
 namespace {
 
-// Hooks of the application may run for this long between the fork and the count.
-constexpr Nanoseconds kPatience = 50 * kMillisecond;
+// Hooks of the application may run for so long between ours and the fork, and between the
+// fork and the count.
+constexpr Nanoseconds kPatienceBefore = kSecond;
+constexpr Nanoseconds kPatienceAfter = 50 * kMillisecond;
 
-Nanoseconds held_at;
+Nanoseconds held_at;  // the main thread's
+
+bool Waited(Nanoseconds forked_at) {
+  bool forked = forked_at >= held_at;
+  return Now() - (forked ? forked_at : held_at) >
+         (forked ? kPatienceAfter : kPatienceBefore);
+}
 
 // Runs in the main thread between two bytecodes: as soon as the frame that called
-// os.fork() executes again, the call has returned and the threads were counted.
+// os.fork() executes again, the call has returned and the threads were counted. Another
+// frame may have its address only once it is gone. A child inherits the call without the
+// hold.
 int ReleaseOnceReturned(void* forking_frame) {
   Exporter& exporter = Exporter::Instance();
+  if (!exporter.held()) return 0;
   const void* frame = PyEval_GetFrame();
   bool returned = frame == nullptr || frame == forking_frame;
-  bool waited = Now() - std::max(held_at, exporter.forked_at()) > kPatience;
-  if (returned || waited || Py_AddPendingCall(ReleaseOnceReturned, forking_frame) != 0)
+  if (returned || Waited(exporter.forked_at()) ||
+      Py_AddPendingCall(ReleaseOnceReturned, forking_frame) != 0)
     exporter.Release();
   return 0;
 }
 
 // The release is arranged before the fork: what is written to after it costs the copy of
-// a page. Where it cannot be, there is another thread, or nobody who counts.
+// a page. Nothing is held where it cannot be: in another thread (there are two then, with
+// us or without), in a subinterpreter, called by no Python code, or when there are too
+// many pending calls already.
 PyObject* BeforeFork(PyObject*, PyObject*) {
   void* forking_frame = PyEval_GetFrame();
-  held_at = Now();
   if (forking_frame != nullptr && pymalloc_exporter_runs_pending_calls() &&
-      Py_AddPendingCall(ReleaseOnceReturned, forking_frame) == 0)
+      Py_AddPendingCall(ReleaseOnceReturned, forking_frame) == 0) {
     Exporter::Instance().Hold();
+    held_at = Now();
+  }
   Py_RETURN_NONE;
 }
 

@@ -2,7 +2,8 @@
 //
 // CPython 3.12 and later warn when the parent of an os.fork() has more than one thread.
 // The pthread_atfork handlers (exporter.h) stop ours before every fork, but would have
-// them back before the interpreter counts; the hook holds them until it has.
+// them back before the interpreter counts. The hook holds them until the frame that
+// called os.fork() executes again.
 
 #pragma once
 

@@ -15,7 +15,6 @@
 /* Objects/obmalloc.c to 3.11, a header from then on. */
 #if PY_VERSION_HEX >= 0x030c0000
 #include "internal/pycore_obmalloc.h"
-#include "internal/pycore_pystate.h"
 #include "internal/pycore_runtime.h"
 #elif PY_VERSION_HEX >= 0x030a0000
 #define ARENA_SIZE (1 << 20)
@@ -123,7 +122,8 @@ const volatile void* pymalloc_exporter_arena_allocator(void) {
 
 int pymalloc_exporter_runs_pending_calls(void) {
 #if PY_VERSION_HEX >= 0x030c0000
-  return _Py_ThreadCanHandleSignals(PyThreadState_Get()->interp);
+  return PyThread_get_thread_ident() == _PyRuntime.main_thread &&
+         PyThreadState_Get()->interp == PyInterpreterState_Main();
 #else
   return 0;
 #endif

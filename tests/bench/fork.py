@@ -25,7 +25,9 @@ from tests.bench.common import (
 from tests.bench.passes import Program, slow_environment
 
 MEMBER = Row("a fork of a process that does not hold the port", "µs more", most=300)
-BUSY = Row("a fork in 2 GB amid the slow collectors", "µs more", most=300)
+BUSY = Row(
+    "a fork amid the slow collectors, its heap of 2 GB kept from the child", "µs more", most=300
+)
 LEADER = Row("the first fork of the process that holds the port, worst", "ms more", most=250)
 ROWS = [MEMBER, BUSY, LEADER]
 
@@ -65,7 +67,7 @@ for count in sys.stdin:
 
 # Half of it in small objects, half in blocks that malloc maps, and all of it kept from children:
 # to copy the page tables of 2 GB takes 80 ms, and varies by more than all that we add. A child ends
-# in the C library, before it could miss anything.
+# in the C library, before it could miss anything, with whatever status.
 HEAP = """
 import ctypes, sys
 def mappings():

@@ -3,7 +3,7 @@
 import textwrap
 
 import pytest
-from starting import BOOTSTRAP, python
+from starting import BOOTSTRAP, PACKAGE, python
 
 PRELUDE = """
 import os, resource, sys, threading, time
@@ -39,11 +39,38 @@ FORKS = {
     """,
     "beside hooks that take their time": """
         def hook():
-            for _ in range(20_000):
+            for _ in range(2_000):
                 pass
-        os.register_at_fork(before=hook, after_in_parent=hook)
+        os.register_at_fork(before=hook, after_in_parent=hook, after_in_child=hook)
         for _ in range(5):
             fork()
+    """,
+    "in a child": """
+        for _ in range(5):
+            pid = os.fork()
+            if pid == 0:
+                fork()
+                wait_for(2)
+                fork()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+    """,
+    "in hooks before a fork and in a child": """
+        busy = False
+        def once():
+            global busy
+            if not busy:
+                busy = True
+                fork()
+                busy = False
+        os.register_at_fork(before=once, after_in_child=once)
+        for _ in range(5):
+            fork()
+    """,
+    "before a program is started": """
+        import subprocess
+        for _ in range(5):
+            subprocess.run(["true"], preexec_fn=lambda: sum(range(100)), check=True)
     """,
     "in a hook of another fork": """
         depth = 0
@@ -111,6 +138,21 @@ def run(code, listen, warnings):
 @pytest.mark.parametrize("code", FORKS.values(), ids=FORKS)
 def test_nothing_is_warned_of_and_the_thread_returns(code, listen):
     done = run(code, listen, "always")  # under "error" os.fork() keeps its warning to itself
+    assert (done.returncode, done.stdout, done.stderr) == (0, "passed\n", "")
+
+
+def test_nothing_is_warned_of_beside_a_hook_that_runs_after_ours(listen):
+    code = """
+import os, time
+def hook():
+    end = time.monotonic() + 0.1
+    while time.monotonic() < end:
+        pass
+os.register_at_fork(before=hook)
+import pymalloc_exporter.start
+"""
+    program = code + PRELUDE + "fork()\nwait_for(2)\nprint('passed')\n"
+    done = python(program, PACKAGE.parent, options=("-W", "always"), **listen)
     assert (done.returncode, done.stdout, done.stderr) == (0, "passed\n", "")
 
 

@@ -145,6 +145,25 @@ class Group : public testing::Test {
   }
 };
 
+TEST_F(Group, TurnsBeginBehindTheLeaderThatEnded) {
+  constexpr int kCount = 16;
+  Start(0);
+  ASSERT_TRUE(Eventually([&] { return Leaders() == 1; }));
+  for (int i = 1; i < kCount; ++i) Start(i);
+  ASSERT_TRUE(Eventually([&] { return AllTogether(kCount); }));
+  Kill(0, SIGKILL);
+  ASSERT_TRUE(Eventually([&] {
+    int leader = LeaderIndex();
+    return leader > 0 && reports_[leader].ended_unannounced == 1;
+  }));
+  Start(0);
+  ASSERT_TRUE(Eventually([&] { return AllTogether(kCount); }));
+  ASSERT_EQ(reports_[0].slot, 0);
+  Kill(LeaderIndex(), SIGKILL);
+  ASSERT_TRUE(Eventually([&] { return Leaders() == 1; }));
+  EXPECT_NE(LeaderIndex(), 0);
+}
+
 TEST_F(Group, ElectsOneLeaderAndSharesOneRegion) {
   for (int i = 0; i < 16; ++i) Start(i);
   EXPECT_TRUE(Eventually([&] { return AllTogether(16); }));
