@@ -20,9 +20,9 @@
 
 namespace pymalloc_exporter {
 
-// All that a fork writes to lies at its beginning, in one page, of which the kernel makes
-// a copy after each fork.
-class alignas(4096) Exporter {
+// What the parent of a fork writes to before its thread works again lies at the
+// beginning, in one page: the kernel copies each page that is written to after a fork.
+class alignas(kPageBytes) Exporter {
  public:
   // The one of this process. Never destroyed.
   static Exporter& Instance();

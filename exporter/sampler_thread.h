@@ -15,6 +15,7 @@ namespace pymalloc_exporter {
 
 class SamplerThread {
  public:
+  // A pointer: the sampler may be made later.
   explicit SamplerThread(Sampler* sampler) : sampler_(*sampler) {}
 
   // False if no thread can be had now. All signals are blocked in the thread.
