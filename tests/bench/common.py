@@ -7,12 +7,19 @@ import socket
 import statistics
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pymalloc_exporter
 
 BOOTSTRAP = Path(pymalloc_exporter.__file__).parent / "bootstrap"
+SLEEPER = "import time; time.sleep(600)"
+# Seconds: a process takes part when it is a second old.
+UNTIL_IT_TAKES_PART = 1.7
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,29 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextmanager
+def held_port(environment: dict[str, str]) -> Iterator[None]:
+    """Until the end of the block another process holds the port of an exporter's environment."""
+    holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=environment)
+    try:
+        _wait_until_ready(environment["PYMALLOC_EXPORTER_LISTEN"])
+        yield
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def _wait_until_ready(address: str) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"http://{address}/-/ready", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError(f"nobody serves {address}")
 
 
 def run(program: str, environment: dict[str, str], *arguments: str) -> str:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import random
 import statistics
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 
 from tests.bench.common import (
+    UNTIL_IT_TAKES_PART,
     Figure,
     Row,
     bare_environment,
     exporter_environment,
     free_port,
+    held_port,
     median,
     percentile,
-    run,
 )
 from tests.bench.passes import Program, slow_environment
 
@@ -92,44 +89,6 @@ for start, end in mappings():
 libc.__register_atfork(None, None, ctypes.cast(libc._exit, ctypes.c_void_p), None)
 """
 
-# Prints the microseconds that its first fork took.
-FIRST_FORK = """
-import os, sys, time
-time.sleep(float(sys.argv[1]))
-start = time.perf_counter_ns()
-pid = os.fork()
-if pid == 0:
-    os._exit(0)
-print((time.perf_counter_ns() - start) / 1000)
-os.waitpid(pid, 0)
-"""
-SLEEPER = "import time; time.sleep(600)"
-# A process takes part when it is a second old.
-UNTIL_IT_TAKES_PART = 1.7
-
-
-@contextmanager
-def _held_port(environment: dict[str, str], port: int) -> Iterator[None]:
-    """Until the end of the block another process serves."""
-    holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=environment)
-    try:
-        _wait_serving(port)
-        yield
-    finally:
-        holder.kill()
-        holder.wait()
-
-
-def _wait_serving(port: int) -> None:
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise TimeoutError(f"nobody serves port {port}")
-
 
 def _fork_in_turns(
     program: str, loaded: dict[str, str], processes: int, *arguments: str, busy: bool = False
@@ -138,25 +97,22 @@ def _fork_in_turns(
 
     Busy ones stand still when it is not their turn.
     """
+    times: dict[Program, list[float]] = {}
     with ExitStack() as stack:
-        kinds = [
-            [
-                stack.enter_context(closing(Program(program, environment, *arguments)))
-                for _ in range(processes)
-            ]
-            for environment in (bare_environment(), loaded)
-        ]
-        times: dict[int, list[float]] = {one.pid: [] for kind in kinds for one in kind}
+        for environment in (bare_environment(), loaded):
+            for _ in range(processes):
+                one = stack.enter_context(closing(Program(program, environment, *arguments)))
+                times[one] = []
         time.sleep(UNTIL_IT_TAKES_PART)
         if busy:
-            for one in (*kinds[0], *kinds[1]):
+            for one in times:
                 one.stop()
         for _ in range(TURNS):
-            for one in random.sample([*kinds[0], *kinds[1]], 2 * processes):
+            for one in random.sample(list(times), len(times)):
                 with one.running() if busy else nullcontext():
-                    times[one.pid] += [float(word) for word in one.ask(str(FORKS)).split()]
-    alone, beside = ([times[one.pid] for one in kind] for kind in kinds)
-    return alone, beside
+                    times[one] += [float(word) for word in one.ask(str(FORKS)).split()]
+    each = list(times.values())
+    return each[:processes], each[processes:]
 
 
 def _added(alone: list[list[float]], beside: list[list[float]]) -> tuple[float, str]:
@@ -172,24 +128,24 @@ def _added(alone: list[list[float]], beside: list[list[float]]) -> tuple[float, 
 
 
 def _member() -> Figure:
-    port = free_port()
-    loaded = exporter_environment(port)
-    with _held_port(loaded, port):
+    loaded = exporter_environment(free_port())
+    with held_port(loaded):
         added, detail = _added(*_fork_in_turns(FORKER, loaded, PROCESSES, "0", *BURST))
         seldom, _ = _added(*_fork_in_turns(FORKER, loaded, PROCESSES, "0", *SELDOM))
     return MEMBER.at(added, f"{detail}; every 100 ms {seldom:.0f} more", digits=0)
 
 
 def _busy() -> Figure:
-    port = free_port()
-    loaded = slow_environment(port, interval=0.01)
-    with _held_port(loaded, port):
+    loaded = slow_environment(free_port(), interval=0.01)
+    with held_port(loaded):
         forks = _fork_in_turns(HEAP + FORKER, loaded, BUSY_PROCESSES, MEGABYTES, *ANY, busy=True)
     return BUSY.at(*_added(*forks), digits=0)
 
 
 def _first_fork(environment: dict[str, str]) -> float:
-    return float(run(FIRST_FORK, environment, str(UNTIL_IT_TAKES_PART))) / 1000
+    pause = str(UNTIL_IT_TAKES_PART)
+    with closing(Program(FORKER, environment, "0", pause, pause)) as program:
+        return float(program.ask("1")) / 1000
 
 
 def _leader() -> Figure:

@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_right
 from pathlib import Path
 
-from tests.bench.common import Figure, Row, percentile
+from tests.bench.common import UNTIL_IT_TAKES_PART, Figure, Row, percentile
 from tests.bench.hooks import FORKER, HAS_HOOKS, Waits, fork
 from tests.bench.passes import FILL, NET, SLOW, Pass, Watched
 
@@ -33,8 +33,6 @@ ROWS = [
 
 MEGABYTES = "300"
 SECONDS = 20.0
-# A process takes part when it is a second old.
-UNTIL_IT_TAKES_PART = 1.7
 SLOW_INTERVAL = 1.0
 
 # Writes what each call took, and when it began, in nanoseconds: a file for each call.

@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench.common import exporter_environment, free_port
+from tests.bench.common import exporter_environment, free_port, held_port
 from tests.demo.exposition import Scrape, fetch
 
 SLOW = ("malloc", "census", "residency", "ledger")
 LOOKS_PER_SECOND = 20
 TRACES_PER_LOOK = 25
-SLEEPER = "import time; time.sleep(600)"
 
 # Fills memory with what a service has: half of it in small objects of all kinds, half in large
 # ones. To be followed by what the program does then, as all that says that it is ready.
@@ -143,30 +142,19 @@ class Watched:
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         environment = slow_environment(port, interval, slow_interval)
-        self._holder = subprocess.Popen([sys.executable, "-c", SLEEPER], env=environment)
-        try:
-            self._wait_for_a_scrape()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(held_port(environment))
             self.program = Program(program, environment, *arguments)
-        except BaseException:
-            self._holder.kill()
-            raise
+            stack.callback(self.program.close)
+            self._held = stack.pop_all()
 
     def close(self) -> None:
-        self.program.close()
-        self._holder.kill()
-        self._holder.communicate()
+        self._held.close()
 
     def _scrape(self) -> Scrape | None:
         with contextlib.suppress(OSError):
             return fetch(self.address, only=("pymalloc_exporter_collector_", "process_pid"))
         return None
-
-    def _wait_for_a_scrape(self) -> None:
-        end = time.monotonic() + 30
-        while self._scrape() is None:
-            if time.monotonic() > end:
-                raise TimeoutError("nobody serves")
-            time.sleep(0.05)
 
     def look(self) -> dict[str, tuple[float, float]]:
         """When each collector of the program ran last; nothing as long as it is not shown."""

@@ -10,7 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.bench.common import Figure, Row, exporter_environment, free_port, percentile
+from tests.bench.common import SLEEPER, Figure, Row, exporter_environment, free_port, percentile
 
 PROCESSES = 64
 KILLS = 50
@@ -18,7 +18,6 @@ GAP = Row(
     f"gap of the port after `kill -9` of the leader of {PROCESSES} processes, p99", "ms", most=20
 )
 ROWS = [GAP]
-SLEEPER = "import time; time.sleep(600)"
 REQUEST = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
