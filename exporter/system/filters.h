@@ -28,6 +28,7 @@ enum class UnusualCall {
   kMincore,
   kRobustList,
   kPageMapScan,
+  kSysinfo,
   kCount
 };
 

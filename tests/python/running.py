@@ -73,6 +73,14 @@ class Program:
         info = [name for name in rows if "collector_info{" in name and f'"{collector}"' in name]
         return info[0].split('reason="')[1].split('"')[0]
 
+    def reason_once_tried(self, collector):
+        """The same, once the collector has run."""
+        end = time.monotonic() + 15
+        while (reason := self.reason(collector)) == "starting":
+            assert time.monotonic() < end, f"{collector} was not tried"
+            time.sleep(0.05)
+        return reason
+
 
 def assert_equal(rows, ours):
     """What was scraped is the reading `ours`, which compare() gave."""

@@ -156,7 +156,7 @@ def test_a_child_has_a_start_of_its_own(maker):
 
 def test_says_why_there_is_none(free_port):
     with Program("input()", free_port, PYTHONMALLOC="malloc") as program:
-        program.scrape()
+        assert program.reason_once_tried("census") == "allocator_malloc"
         for what in ("census", "diff", "pins"):
             status, answer = ask(free_port, f"/api/v1/workers/0/{what}")
             assert (status, answer) == (503, {"error": "no census: allocator_malloc"})
