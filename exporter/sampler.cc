@@ -152,8 +152,7 @@ void Sampler::Run() {
   served_ = server_.serving();
   if (membership_.reason() == Reason::kNone) left_at_ = Now();
   StopServer();
-  membership_.Close();
-  if (wake_ >= 0) close(wake_);
+  membership_.Cease();  // its descriptors and wake_ end with the thread's table
   ended_cpu_seconds_ += Seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 

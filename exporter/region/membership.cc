@@ -51,13 +51,19 @@ void Membership::Open(Nanoseconds now) {
   Try(now);
 }
 
-void Membership::Close() {
+void Membership::Cease() {
   alone_before_ = state_ == State::kLeading && !leader_.HasMembers(Now());
   leader_.End();
-  DropQuestions();
+  connection_ = descriptor_ = -1;
+  question_count_ = 0;
+  state_ = State::kSeeking;
+}
+
+void Membership::Close() {
+  for (Question question; TakeQuestion(&question);) close(question.reply_to);
   Hang();
   HoldDescriptor(-1);
-  state_ = State::kSeeking;
+  Cease();
 }
 
 void Membership::BecomeChild(uint64_t nonce, Nanoseconds born) {
@@ -294,10 +300,6 @@ bool Membership::TakeQuestion(Question* question, Take which) {
   *question = *oldest;
   Remove(oldest);
   return true;
-}
-
-void Membership::DropQuestions() {
-  for (Question question; TakeQuestion(&question);) close(question.reply_to);
 }
 
 bool Membership::Forward(const Question& question) const {

@@ -40,8 +40,12 @@ class Membership {
   // mapped (after a fork, a restart of the thread).
   void Open(Nanoseconds now);
 
-  // On the sampler's thread, before it ends: closes all descriptors and ceases to lead.
-  // Keeps region and slot. The caller has stopped the server before.
+  // On the sampler's thread, before it ends: ceases to lead. Keeps region and slot. What
+  // else is open ends with the thread's own descriptor table: the kernel takes 30
+  // microseconds to close the connection, meanwhile whoever waits for the thread (a fork)
+  // is woken. The caller has stopped the server before.
+  void Cease();
+  // The same in a thread whose table lives on.
   void Close();
 
   // In a forked child, before its sampler starts: another process, no slot, the same
@@ -107,7 +111,6 @@ class Membership {
   bool AnswerWelcome(const Message& message, int descriptor);
   bool KeepQuestion(const Message& message, int descriptor);
   void Remove(Question* question);
-  void DropQuestions();
   void MoveTo(const Region& region);
   void HoldDescriptor(int descriptor);
   void LoseLeader(Nanoseconds now);

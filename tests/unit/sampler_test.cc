@@ -4,9 +4,14 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <iterator>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -70,17 +75,33 @@ class SamplerTest : public ServerTest {
     ServerTest::SetUp();
     server_.Stop();  // the sampler's own takes its port
   }
-  void Begin() {
+  void Configure() {
     SlowCollector* slow[] = {&pass_};
     Answerer* answerers[] = {&sample_, &remedy_};
     Settings settings{address_, kSecond, kMillisecond, 1, HealthySample().identity};
     settings.remedies = RemedyAccess::kLoopback;
     sampler_.Configure(settings, {{}, slow, answerers});
+  }
+  void Begin() {
+    Configure();
     Run();
   }
   void Run() {
     sampler_.stop() = false;
     thread_ = std::thread([this] { sampler_.Run(); });
+  }
+  // As a thread does that was given up on at a fork and taken up again.
+  void RunTwice() {
+    thread_ = std::thread([this] {
+      thread_id_ = static_cast<pid_t>(syscall(SYS_gettid));
+      sampler_.Run();
+      sampler_.stop() = false;
+      sampler_.Run();
+    });
+  }
+  long OpenDescriptors() const {
+    auto folder = "/proc/self/task/" + std::to_string(thread_id_) + "/fd";
+    return std::distance(std::filesystem::directory_iterator(folder), {});
   }
   void Stop() {
     sampler_.stop() = true;
@@ -110,6 +131,7 @@ class SamplerTest : public ServerTest {
   const std::string path_ = "/api/v1/workers/0/";
   Sampler& sampler_ = Make();
   std::thread thread_;
+  std::atomic<pid_t> thread_id_{0};
 };
 
 TEST_F(SamplerTest, ShowsWhatItHasAmidASlowPassAndLeavesRemediesToItsEnd) {
@@ -126,6 +148,21 @@ TEST_F(SamplerTest, ShowsWhatItHasAmidASlowPassAndLeavesRemediesToItsEnd) {
   EXPECT_NE(answer.find("200 OK"), std::string::npos) << answer;
   EXPECT_TRUE(remedy_.applied());
   EXPECT_FALSE(pass_.heard());
+}
+
+TEST_F(SamplerTest, ClosesWhatTheLastRunOnItsThreadLeftOpen) {
+  Configure();
+  RunTwice();
+  ASSERT_TRUE(ServedWithin(10 * kSecond, path_ + "sample"));
+  long open = OpenDescriptors();
+  sampler_.stop() = true;
+  for (Nanoseconds end = Now() + 10 * kSecond; sampler_.stop() && Now() < end;)
+    Sleep(kMillisecond);
+  ASSERT_TRUE(ServedWithin(10 * kSecond, path_ + "sample"));
+  // The last connection may not have been closed yet.
+  for (Nanoseconds end = Now() + 10 * kSecond; OpenDescriptors() > open && Now() < end;)
+    Sleep(kMillisecond);
+  EXPECT_LE(OpenDescriptors(), open);
 }
 
 TEST_F(SamplerTest, GivesBackWhatAPassLeftForAFork) {
