@@ -1,5 +1,6 @@
 #include "exporter/exporter.h"
 
+#include <cerrno>
 #include <cstdio>
 
 #include "exporter/system/log.h"
@@ -67,9 +68,12 @@ void Exporter::BeforeFork() {
 }
 
 void Exporter::AfterForkInParent() {
+  // Of a fork that failed; the C library keeps it over handlers since glibc 2.34 only.
+  int error = errno;
   sampler_.NoteFork();
   if (holds_ == 0) Resume();
   pthread_mutex_unlock(&lifecycle_);
+  errno = error;
 }
 
 void Exporter::AfterForkInChild() {

@@ -72,6 +72,8 @@ void Membership::BecomeChild(uint64_t nonce, Nanoseconds born) {
   forked_at_ = 0;
   slot_ = last_slot_ = kNoSlot;
   without_slot_ = alone_before_ = false;
+  // The parent's thread may have been given up on before it forgot them.
+  connection_ = descriptor_ = -1;
   question_count_ = 0;
   trouble_ = Reason::kNone;
   leader_.Forget();
