@@ -75,9 +75,6 @@ void Make(UnusualCall call) {
     case UnusualCall::kPageMapScan:
       syscall(SYS_ioctl, -1, kPageMapScan, nullptr);
       break;
-    case UnusualCall::kSysinfo:
-      syscall(SYS_sysinfo, nullptr);
-      break;
     case UnusualCall::kCount:
       break;
   }

@@ -28,7 +28,6 @@ enum class UnusualCall {
   kMincore,
   kRobustList,
   kPageMapScan,
-  kSysinfo,
   kCount
 };
 

@@ -15,7 +15,8 @@
 namespace pymalloc_exporter {
 
 // Source: sysinfo(2), of whose space a device that is being given up is part until it is
-// empty. True, too, where that must not be asked.
+// empty. True, too, where that may not be asked; a filter that kills for it kills the
+// interpreter as it starts.
 bool SwapSpaceExists();
 
 class MovedPages {

@@ -25,7 +25,6 @@ CALLS = {
     "mincore": ["27"],
     "get_robust_list": ["274"],
     "pagemap_scan": [f"16/1={0xC0606610}"],
-    "sysinfo": ["99"],
 }
 ALL = sorted({call for calls in CALLS.values() for call in calls})
 
