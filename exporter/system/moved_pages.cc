@@ -9,6 +9,9 @@ namespace {
 
 constexpr Nanoseconds kLongestPause = 2 * kMillisecond;
 
+// So many times a pace's patience where there is no swap space.
+constexpr int kMorePatience = 10;
+
 }  // namespace
 
 bool SwapSpaceExists() {

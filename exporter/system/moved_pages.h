@@ -21,9 +21,6 @@ bool SwapSpaceExists();
 
 class MovedPages {
  public:
-  // So many times a pace's patience where there is no swap space.
-  static constexpr int kMorePatience = 10;
-
   // Whether what looks_swapped() sees stays so. Sets `ended` when the walk has to end.
   template <typename LooksSwapped>
   bool StaysSwapped(Pace& pace, bool* ended, LooksSwapped looks_swapped) {
